@@ -1,0 +1,152 @@
+#ifndef REJOINDER_BASE_CONFIG_H
+#define REJOINDER_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/base/alert_level.h"
+#include "lib/base/endpoint.h"
+#include "lib/base/error.h"
+#include "lib/base/list.h"
+#include "lib/base/option.h"
+#include "lib/base/version.h"
+
+/*
+ * What rejoinder.conf says: [rejoinder] and one [account "Name"] an account, as
+ * the option tables in config.c list them.  Read once, then passed down as
+ * const; a reload reads another and swaps.  All mistakes are found before any
+ * is reported.
+ */
+
+#define CONFIG_ACCOUNTS_MAX 500
+
+enum from_policy { FROM_KEEP, FROM_ACCOUNT, FROM_NAME };
+enum envelope_policy { ENVELOPE_KEEP, ENVELOPE_ACCOUNT };
+enum reply_to_policy { REPLY_TO_TOKEN, REPLY_TO_PLAIN, REPLY_TO_KEEP };
+enum deliver_policy { DELIVER_OWNER, DELIVER_MAILBOX, DELIVER_BOTH, DELIVER_NONE };
+
+struct account {
+	char *name; /* from the section title; unique whatever its case */
+	int line;   /* of the section title */
+	bool is_enabled;
+	char *address;      /* lower case */
+	char *domain;       /* of address; points into address, after the @ */
+	char *display_name; /* never NULL: default is name */
+	bool is_incoming;
+	bool is_outgoing;
+	bool is_default_incoming;
+	bool is_default_outgoing;
+	struct string_list default_for; /* domains, lower case; default: its own domain */
+	struct string_list senders;     /* address patterns */
+	struct string_list exclude_senders;
+	struct string_list exclude_recipients;
+	int from;          /* enum from_policy */
+	int envelope_from; /* enum envelope_policy; default: keep, account if from is not keep */
+	int reply_to;      /* enum reply_to_policy */
+	int deliver;       /* enum deliver_policy */
+	bool keep_text;
+
+	char *pop3; /* URL of the external inbox, or NULL; see config_pop3() */
+	char *username;
+	char *password, *password_file,
+		*password_command; /* at most one of them; see config_password() */
+	int64_t leave_s;           /* copies on the server: 0 no, -1 forever */
+	int64_t first_fetch_s;     /* age of what the first poll fetches: 0 nothing, -1 all */
+	int64_t max_message_bytes;
+	int64_t poll_s;
+	char *mailbox; /* local address that fetched mail goes to; default: address */
+	struct alert_levels alerts;
+	struct option_origin *origins; /* one per option of config_account_options() */
+};
+
+struct config {
+	char *path;
+	struct string_list domains;        /* lower case */
+	struct string_list internal_hosts; /* host patterns */
+	struct string_list senders;        /* address patterns */
+	struct string_list staff;          /* address patterns, those of staff_file included */
+	size_t staff_own_count;            /* how many of staff stand before those of staff_file */
+	char *staff_file;                  /* or NULL; one pattern a line, # comments */
+	struct string_list exclude_senders;
+	struct string_list exclude_recipients;
+	char *authserv_id; /* or NULL */
+	char *delimiter;   /* "+" or another single character, or "" */
+	int64_t token_lifetime_s;
+	char *milter_socket; /* libmilter's spelling: unix:/path, inet:port@host */
+	char *store;         /* path of the database */
+	char *keys;          /* path of the key file */
+	int64_t commit_timeout_ms;
+	char *submit_to; /* host:port of the listener for mail of our own programs */
+	char *ca_file;   /* of POP3 servers, or NULL: the system's */
+	char *alert_from; /* From and envelope sender of alerts; default: postmaster@ the first domain */
+	int64_t fetch_workers;
+	int log;                  /* enum log_target */
+	int log_level;            /* enum log_level */
+	struct account *accounts; /* in the order of the file, disabled ones too */
+	size_t account_count;
+	struct option_origin *origins; /* one per option of config_options() */
+};
+
+/*
+ * Read and check a configuration file.
+ *
+ * Returns 0 and *config_out (the caller's: config_free()), or -1 when anything
+ * is wrong: then every mistake stands in *mistakes, one string each,
+ * "path:line: key: found "x", expected y".  Checked beyond each value: a
+ * section title of no known kind, an unknown key (with the nearest known one),
+ * a key twice, a value over its limits, no domains, an account without address,
+ * two accounts of one name or (among the enabled) one address, two enabled
+ * default incoming (or outgoing) accounts for one domain, a replies address
+ * whose local part leaves no room for a token within 64 octets (RFC 5321
+ * 4.5.3.1.1), an inbox without user name, password or incoming side, a password
+ * in a file that others can read, a line over 199 bytes (libinih's limit).
+ */
+int config_load(const char *path, struct config **config_out,
+                struct string_list *mistakes) MUST_CHECK;
+void config_free(struct config *config);
+
+/* Print what is in force, each value with where it comes from (file:line or default). */
+void config_print(const struct config *config, FILE *stream);
+
+/* The two option tables, ended by an entry without a name. */
+const struct option *config_options(void);
+const struct option *config_account_options(void);
+
+/* Is the domain (any case) one of `domains`? */
+bool config_has_domain(const struct config *config, const char *domain);
+/* Is the address (any case) in one of `domains`? */
+bool config_is_inside(const struct config *config, const char *address);
+bool config_is_staff(const struct config *config, const char *address);
+
+/*
+ * Enabled accounts only, NULL if there is none.  By address: the address itself
+ * (any case, no detail).  Default: the one default incoming (outgoing) account
+ * that serves the domain.
+ */
+const struct account *config_account_by_address(const struct config *config, const char *address);
+const struct account *config_default_incoming(const struct config *config, const char *domain);
+const struct account *config_default_outgoing(const struct config *config, const char *domain);
+
+/* Read the URL of an account's inbox. 1 and its parts, 0 if it has none. */
+int config_pop3(const struct account *account, enum pop3_scheme *scheme_out,
+                char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out);
+
+/*
+ * Get an account's password from where the configuration says (a command is run
+ * without a shell, 10 s, 64 KiB).  0 and *out (secret_free() with *length_out), or -1 with *err
+ * (ERROR_CONFIG; ERROR_TEMPORARY if the command failed).
+ */
+int config_password(const struct account *account, char **out, size_t *length_out,
+                    struct error *err) MUST_CHECK;
+
+/*
+ * The enabled incoming account that an envelope recipient belongs to, with or
+ * without +detail and in any case.  *detail_out points into rcpt at the detail
+ * (length in *detail_length_out), or is NULL when there is none.
+ */
+const struct account *config_incoming_for_rcpt(const struct config *config, const char *rcpt,
+                                               const char **detail_out, size_t *detail_length_out);
+
+#endif

@@ -1,0 +1,425 @@
+#include "lib/base/config_read.h"
+
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/memory.h"
+#include "lib/base/spelling.h"
+
+#define LINE_MAX_BYTES   199 /* INI_MAX_LINE of libinih is 200 */
+#define SHOWN_LINE_BYTES 60
+
+/*
+ * libinih splits keys from values and knows which indented line continues which
+ * key.  It tells neither line numbers nor which lines it refused, cuts long
+ * lines and long titles, and is silent about a section without keys.  So it
+ * gets its lines from here: one whole line a call, and only lines that are fit
+ * for it.
+ */
+enum section { SECTION_NONE, SECTION_UNKNOWN, SECTION_REJOINDER, SECTION_ACCOUNT };
+
+struct reader {
+	const char *text; /* what is left of the file */
+	size_t length;
+	int line_number;
+	int title_line; /* of [rejoinder] */
+	struct config *config;
+	struct mistakes *mistakes;
+
+	char line[LINE_MAX_BYTES + 1]; /* the line that libinih has */
+	bool is_indented;
+	bool is_awaited; /* libinih should call back for it */
+
+	enum section section;
+	struct account *account;
+	const struct option
+		*option;     /* of the last key in this section, NULL: not to be continued */
+	bool has_key;        /* libinih remembers a key that an indented line continues */
+	bool drops_indented; /* the line that they continue was refused */
+};
+
+#define mistake_here(reader, ...)                                                                  \
+	mistake_add((reader)->mistakes, (reader)->line_number, __VA_ARGS__)
+
+/* So that the message shows no half of a character. */
+static int shown_length(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length <= SHOWN_LINE_BYTES)
+		return (int)length;
+	length = SHOWN_LINE_BYTES;
+	while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	return (int)length;
+}
+
+const char *config_nearest_key(const struct option *table, const char *key)
+{
+	const char *nearest = NULL;
+	size_t least = SPELLING_NEAR + 1;
+
+	for (; table->name != NULL; table++) {
+		size_t distance = spelling_distance(table->name, key);
+
+		if (distance < least) {
+			least = distance;
+			nearest = table->name;
+		}
+	}
+	return nearest;
+}
+
+static const struct option *find_option(const struct option *table, const char *key)
+{
+	for (; table->name != NULL; table++)
+		if (strcmp(table->name, key) == 0)
+			return table;
+	return NULL;
+}
+
+/*
+ * Section titles
+ */
+
+static void open_account(struct reader *reader, const char *name, size_t length)
+{
+	struct config *config = reader->config;
+	struct account *account;
+	size_t options = 0;
+
+	if (config->account_count == CONFIG_ACCOUNTS_MAX) {
+		reader->section = SECTION_UNKNOWN;
+		mistake_here(reader, "found one more account, expected at most %d",
+		             CONFIG_ACCOUNTS_MAX);
+		return;
+	}
+	while (config_account_options()[options].name != NULL)
+		options++;
+	config->accounts = xreallocarray(config->accounts, config->account_count + 1,
+	                                 sizeof(*config->accounts));
+	account = &config->accounts[config->account_count++];
+	*account = (struct account){.name = xmemdup0(name, length), .line = reader->line_number};
+	account->origins = xzalloc(options * sizeof(*account->origins));
+	reader->section = SECTION_ACCOUNT;
+	reader->account = account;
+}
+
+static void open_rejoinder(struct reader *reader)
+{
+	reader->section = SECTION_REJOINDER;
+	if (reader->title_line == 0)
+		reader->title_line = reader->line_number;
+	else
+		mistake_here(reader, "[rejoinder]: found twice, expected once (first on line %d)",
+		             reader->title_line);
+}
+
+/* The length of the name in `account "Name"]`, or 0. */
+static size_t account_name_length(const char *title, const char **name_out, const char **after_out)
+{
+	size_t length;
+
+	if (strncmp(title, "account", 7) != 0)
+		return 0;
+	title += 7;
+	title += strspn(title, " ");
+	if (*title != '"')
+		return 0;
+	length = strcspn(title + 1, "\"");
+	if (length == 0 || title[1] == ' ' || title[length] == ' ' ||
+	    strncmp(title + 1 + length, "\"]", 2) != 0)
+		return 0;
+	*name_out = title + 1;
+	*after_out = title + 1 + length + 2;
+	return length;
+}
+
+static void read_title(struct reader *reader)
+{
+	const char *title = reader->line;
+	const char *name = NULL, *after = NULL;
+	size_t name_length = 0;
+
+	reader->option = NULL;
+	reader->has_key = false;
+	reader->section = SECTION_UNKNOWN;
+	if (strncmp(title, "[rejoinder]", 11) == 0)
+		after = title + 11;
+	else
+		name_length = account_name_length(title + 1, &name, &after);
+	if (after != NULL)
+		after += strspn(after, " ");
+	if (after == NULL || strchr(";#", *after) == NULL) {
+		mistake_here(reader, "found \"%.*s\", expected [rejoinder] or [account \"Name\"]",
+		             shown_length(title), title);
+		return;
+	}
+	if (name != NULL)
+		open_account(reader, name, name_length);
+	else
+		open_rejoinder(reader);
+}
+
+/*
+ * Lines for libinih
+ */
+
+static void drop_line(struct reader *reader)
+{
+	reader->drops_indented = true;
+	/* Keys under a title that cannot be read belong nowhere. */
+	if (reader->line[0] == '[')
+		reader->section = SECTION_UNKNOWN;
+	reader->line[0] = '\0';
+}
+
+/* Take the next line of the file; refuse it unless it is fit for anything. */
+static void take_line(struct reader *reader)
+{
+	const char *end = memchr(reader->text, '\n', reader->length);
+	size_t taken = end != NULL ? (size_t)(end - reader->text) + 1 : reader->length;
+	size_t length = taken - (end != NULL);
+
+	reader->line_number++;
+	if (reader->line_number == 1 && length >= 3 &&
+	    memcmp(reader->text, "\xef\xbb\xbf", 3) == 0) {
+		reader->text += 3;
+		reader->length -= 3;
+		taken -= 3;
+		length -= 3;
+	}
+	if (length > 0 && reader->text[length - 1] == '\r')
+		length--;
+	reader->line[0] = length > 0 ? reader->text[0] : '\0';
+	if (length > LINE_MAX_BYTES) {
+		mistake_here(reader,
+		             "found a line of %zu bytes, expected at most %d: go on in "
+		             "indented lines",
+		             length, LINE_MAX_BYTES);
+		drop_line(reader);
+	} else {
+		memcpy(reader->line, reader->text, length);
+		reader->line[length] = '\0';
+		for (size_t i = 0; i < length; i++)
+			if (reader->line[i] == '\t')
+				reader->line[i] = ' ';
+		if (!option_text_is_valid(reader->line, length)) {
+			mistake_here(reader, "found control characters or bytes that are not "
+			                     "UTF-8, expected text");
+			drop_line(reader);
+		}
+	}
+	reader->text += taken;
+	reader->length -= taken;
+}
+
+/* libinih did not call back for a line that holds something: it found no key. */
+static void check_answer(struct reader *reader)
+{
+	if (!reader->is_awaited)
+		return;
+	reader->is_awaited = false;
+	reader->drops_indented = true;
+	if (reader->section == SECTION_UNKNOWN)
+		return;
+	if (strstr(reader->line, "password") != NULL)
+		mistake_here(reader, "found a line not shown here, expected key = value");
+	else
+		mistake_here(reader, "found \"%.*s\", expected key = value",
+		             shown_length(reader->line), reader->line);
+}
+
+/* libinih does this too, but not in lines that continue another. */
+static void cut_comment(char *line)
+{
+	for (char *at = strchr(line, ';'); at != NULL; at = strchr(at + 1, ';')) {
+		if (at > line && at[-1] == ' ') {
+			*at = '\0';
+			return;
+		}
+	}
+}
+
+static char *next_line(char *line, int size, void *stream)
+{
+	struct reader *reader = stream;
+	const char *first;
+
+	check_answer(reader);
+	if (reader->length == 0 || size <= LINE_MAX_BYTES)
+		return NULL;
+	take_line(reader);
+	first = reader->line + strspn(reader->line, " ");
+	reader->is_indented = first > reader->line;
+	line[0] = '\0';
+	if (strchr("#;", *first) != NULL)
+		return line;
+	if (!reader->is_indented)
+		reader->drops_indented = false;
+	if (*first == '[' && !reader->is_indented) {
+		read_title(reader);
+		/* Any title makes libinih forget the last key. */
+		return strcpy(line, "[]");
+	}
+	if (*first == '[')
+		mistake_here(reader,
+		             "found \"%.*s\" indented, expected a title at the beginning "
+		             "of the line",
+		             shown_length(first), first);
+	if (*first == '[' || reader->drops_indented) {
+		reader->drops_indented = true;
+		return line;
+	}
+	cut_comment(reader->line);
+	reader->is_awaited = true;
+	return strcpy(line, reader->line);
+}
+
+/*
+ * Keys and values from libinih
+ */
+
+/* Read a value; every wrong item of a list is a mistake of its own. */
+static void set_value(struct reader *reader, const struct option *option, void *base,
+                      const char *value)
+{
+	struct error err;
+	char item[LINE_MAX_BYTES + 1];
+
+	if (!option_is_list(option)) {
+		if (option_set(option, base, value, &err) != 0)
+			mistake_here(reader, "%s: %s", option->name, err.text);
+		return;
+	}
+	for (value += strspn(value, ", "); *value != '\0'; value += strspn(value, ", ")) {
+		size_t length = strcspn(value, ", ");
+
+		memcpy(item, value, length);
+		item[length] = '\0';
+		if (option_set(option, base, item, &err) != 0)
+			mistake_here(reader, "%s: %s", option->name, err.text);
+		value += length;
+	}
+}
+
+static void refuse_unknown_key(struct reader *reader, const struct option *table, const char *key)
+{
+	const struct option *other =
+		table == config_options() ? config_account_options() : config_options();
+	const char *nearest = config_nearest_key(table, key);
+
+	if (find_option(other, key) != NULL)
+		mistake_here(reader, "%s: found it in %s, expected it in %s", key,
+		             table == config_options() ? "[rejoinder]" : "an account",
+		             table == config_options() ? "an account" : "[rejoinder]");
+	else if (nearest != NULL)
+		mistake_here(reader, "%s: found an unknown key, expected perhaps %s", key, nearest);
+	else
+		mistake_here(reader,
+		             "%.*s: found an unknown key, expected one of rejoinder.conf(5)",
+		             shown_length(key), key);
+}
+
+static void continue_value(struct reader *reader, const struct option *table, void *base,
+                           const char *value)
+{
+	char key[LINE_MAX_BYTES + 1];
+	size_t key_length = strcspn(value, " =:");
+
+	if (reader->option == NULL)
+		return;
+	memcpy(key, value, key_length);
+	key[key_length] = '\0';
+	if (strchr("=:", value[key_length + strspn(value + key_length, " ")]) != NULL &&
+	    find_option(table, key) != NULL)
+		mistake_here(reader,
+		             "%s: found it indented, which continues %s above, expected it at the "
+		             "beginning of the line",
+		             key, reader->option->name);
+	else if (reader->option->type == OPTION_SECRET)
+		mistake_here(reader, "%s: found a second line, expected the value on one",
+		             reader->option->name);
+	else if (!option_is_list(reader->option))
+		mistake_here(reader, "%s: found a second line \"%.*s\", expected the value on one",
+		             reader->option->name, shown_length(value), value);
+	else
+		set_value(reader, reader->option, base, value);
+}
+
+/* Which level is the new one is not known otherwise: they are sorted. */
+static void note_alert_line(struct reader *reader)
+{
+	struct alert_levels *alerts = &reader->account->alerts;
+
+	for (size_t i = 0; i < alerts->count; i++)
+		if (alerts->items[i].line == 0)
+			alerts->items[i].line = reader->line_number;
+}
+
+static int take_value(void *user, const char *section, const char *key, const char *value)
+{
+	struct reader *reader = user;
+	bool in_account = reader->section == SECTION_ACCOUNT;
+	const struct option *table = in_account ? config_account_options() : config_options();
+	void *base = in_account ? (void *)reader->account : reader->config;
+	struct option_origin *origin;
+
+	(void)section; /* cut at 49 bytes */
+	reader->is_awaited = false;
+	if (reader->section == SECTION_NONE) {
+		reader->section = SECTION_UNKNOWN;
+		mistake_here(reader, "%.*s: found before any title, expected [rejoinder] first",
+		             shown_length(key), key);
+	}
+	if (reader->section == SECTION_UNKNOWN)
+		return 1;
+	if (reader->is_indented && reader->has_key) {
+		continue_value(reader, table, base, value);
+		return 1;
+	}
+	reader->has_key = key[0] != '\0';
+	reader->option = find_option(table, key);
+	if (!reader->has_key) {
+		mistake_here(reader, "found no key before \"=\", expected key = value");
+		return 1;
+	}
+	if (reader->option == NULL) {
+		refuse_unknown_key(reader, table, key);
+		return 1;
+	}
+	origin = (in_account ? reader->account->origins : reader->config->origins) +
+	         (reader->option - table);
+	/* Each further `alert =` is one level more. */
+	if (origin->line > 0 && reader->option->type != OPTION_ALERTS) {
+		mistake_here(reader, "%s: found twice, expected once (first on line %d)", key,
+		             origin->line);
+		reader->option = NULL;
+		return 1;
+	}
+	if (origin->line == 0)
+		origin->line = reader->line_number;
+	set_value(reader, reader->option, base, value);
+	if (in_account)
+		note_alert_line(reader);
+	return 1;
+}
+
+int config_read(struct config *config, const char *text, size_t length, struct mistakes *mistakes)
+{
+	struct reader reader = {
+		.text = text,
+		.length = length,
+		.config = config,
+		.mistakes = mistakes,
+		.section = SECTION_NONE,
+	};
+
+	/* Its result names the first refused line only; check_answer() names each. */
+	(void)ini_parse_stream(next_line, &reader, take_value, &reader);
+	check_answer(&reader);
+	digest_wipe(reader.line, sizeof(reader.line));
+	return reader.title_line;
+}
