@@ -1,0 +1,302 @@
+#include "lib/store/alert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+#include "lib/store/database.h"
+#include "lib/store/rows.h"
+
+#define NEVER "9223372036854775807" /* DUE_NEVER */
+
+#define NOTICE_ID_TRIES_MAX                                                                        \
+	(1 << 15) /* all counters of a millisecond; those of the next are free */
+
+/*
+ * A wait that runs, in an open conversation.  CROSS JOIN, so that the wait comes
+ * first: its index leads to the few that matter.
+ */
+#define FROM_RUNNING                                                                               \
+	" FROM wait w CROSS JOIN conversation c WHERE c.id = w.conversation"                       \
+	" AND c.state = 'open' AND w.ended_at IS NULL"
+/* The same where there is nothing but the wait. */
+#define IS_RUNNING                                                                                 \
+	" wait.ended_at IS NULL AND EXISTS (SELECT 1 FROM conversation c"                          \
+	" WHERE c.id = wait.conversation AND c.state = 'open')"
+
+void planned_waits_free(struct planned_wait *waits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(waits[i].account);
+		free(waits[i].owner);
+	}
+	free(waits);
+}
+
+/* Run a query that is begun and bound, and end it. */
+static int list_waits(struct statement *query, struct planned_wait **waits_out, size_t *count_out,
+                      struct error *err)
+{
+	int status;
+
+	while ((status = statement_step(query, err)) > 0) {
+		struct planned_wait *wait;
+
+		*waits_out = rows_add(*waits_out, count_out, sizeof(**waits_out));
+		wait = &(*waits_out)[*count_out - 1];
+		wait->wait = column_int(query, 0);
+		wait->started_at = column_int(query, 1);
+		wait->level = (int)column_int(query, 2);
+		wait->account = column_copy(query, 3);
+		wait->due_at = column_int(query, 4);
+		wait->owner = column_copy(query, 5);
+	}
+	statement_end(query);
+	if (status < 0) {
+		planned_waits_free(*waits_out, *count_out);
+		*waits_out = NULL;
+		*count_out = 0;
+	}
+	return status;
+}
+
+static int64_t limit_value(size_t limit)
+{
+	return limit > INT32_MAX ? INT32_MAX : (int64_t)limit;
+}
+
+int store_list_unplanned(struct store *store, size_t limit, struct planned_wait **waits_out,
+                         size_t *count_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	*waits_out = NULL;
+	*count_out = 0;
+	store->doing = "list waits to plan";
+	if (read_begin(store, err) < 0)
+		return -1;
+	statement_begin(&query, store,
+	                "SELECT w.id, w.started_at, w.level, c.account, 0, c.owner" FROM_RUNNING
+	                " AND w.due_at IS NULL ORDER BY w.started_at, w.id LIMIT ?1");
+	bind_int(&query, 1, limit_value(limit));
+	status = list_waits(&query, waits_out, count_out, err);
+	read_end(store);
+	return status;
+}
+
+int store_list_due(struct store *store, int64_t now, size_t limit, struct planned_wait **waits_out,
+                   size_t *count_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	*waits_out = NULL;
+	*count_out = 0;
+	store->doing = "list due waits";
+	if (read_begin(store, err) < 0)
+		return -1;
+	statement_begin(
+		&query, store,
+		"SELECT w.id, w.started_at, w.level, c.account, w.due_at, c.owner" FROM_RUNNING
+		" AND w.due_at <= ?1 ORDER BY w.due_at, w.started_at, w.id LIMIT ?2");
+	bind_int(&query, 1, now);
+	bind_int(&query, 2, limit_value(limit));
+	status = list_waits(&query, waits_out, count_out, err);
+	read_end(store);
+	return status;
+}
+
+static int plan_wait(struct store *store, const char *sql, const struct planned_wait *wait,
+                     struct error *err)
+{
+	struct statement update;
+
+	statement_begin(&update, store, sql);
+	bind_int(&update, 1, wait->wait);
+	bind_int(&update, 2, wait->level);
+	bind_int(&update, 3, wait->due_at);
+	return statement_run(&update, err);
+}
+
+int store_plan_waits(struct store *store, const struct planned_wait *waits, size_t count,
+                     int64_t deadline_ms, struct error *err)
+{
+	store->doing = "plan waits";
+	if (count == 0)
+		return 0;
+	if (transaction_begin(store, deadline_ms, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (plan_wait(
+			    store,
+			    "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND" IS_RUNNING,
+			    &waits[i], err) < 0) {
+			transaction_rollback(store);
+			return -1;
+		}
+	}
+	return transaction_commit(store, err);
+}
+
+int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err)
+{
+	struct statement update;
+
+	store->doing = "plan all waits anew";
+	if (transaction_begin(store, deadline_ms, err) < 0)
+		return -1;
+	statement_begin(&update, store,
+	                "UPDATE wait SET due_at = NULL WHERE due_at IS NOT NULL AND" IS_RUNNING);
+	if (statement_run(&update, err) < 0) {
+		transaction_rollback(store);
+		return -1;
+	}
+	return transaction_commit(store, err);
+}
+
+/* Does the wait still run, and was this recipient not told of this level? 1, 0 or -1. */
+static int is_to_tell(struct store *store, const struct passed_level *level, const char *recipient,
+                      struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store,
+	                "SELECT 1" FROM_RUNNING " AND w.id = ?1 AND NOT EXISTS"
+	                " (SELECT 1 FROM alert a WHERE a.wait = ?1 AND a.level = ?2"
+	                " AND a.recipient = ?3)");
+	bind_int(&query, 1, level->wait);
+	bind_int(&query, 2, level->level);
+	bind_text(&query, 3, recipient, KEPT_ADDRESS_BYTES);
+	status = statement_step(&query, err);
+	statement_end(&query);
+	return status;
+}
+
+static int insert_notice(struct store *store, const char *recipient, int64_t now, int64_t *id_out,
+                         struct error *err)
+{
+	/* A process that begins again within a second meets the ids it gave before. */
+	for (unsigned i = 0; i < NOTICE_ID_TRIES_MAX; i++) {
+		struct statement insert;
+		int64_t id = store_new_id(store, now * 1000);
+
+		statement_begin(&insert, store,
+		                "INSERT INTO notice (id, recipient, created_at) VALUES (?1, ?2, ?3)"
+		                " ON CONFLICT (id) DO NOTHING");
+		bind_int(&insert, 1, id);
+		bind_text(&insert, 2, recipient, KEPT_ADDRESS_BYTES);
+		bind_int(&insert, 3, now);
+		if (statement_run(&insert, err) < 0)
+			return -1;
+		if (sqlite3_changes(store->db) > 0) {
+			*id_out = id;
+			return 0;
+		}
+	}
+	return error_set(err, ERROR_TEMPORARY, "cannot %s in %s: no id is free", store->doing,
+	                 store->path);
+}
+
+static int insert_alert(struct store *store, const struct passed_level *level,
+                        const char *recipient, int64_t notice, struct error *err)
+{
+	struct statement insert;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO alert (wait, level, recipient, notice, due_at)"
+	                " VALUES (?1, ?2, ?3, ?4, ?5)");
+	bind_int(&insert, 1, level->wait);
+	bind_int(&insert, 2, level->level);
+	bind_text(&insert, 3, recipient, KEPT_ADDRESS_BYTES);
+	bind_int(&insert, 4, notice);
+	bind_int(&insert, 5, level->due_at);
+	return statement_run(&insert, err);
+}
+
+/* *notice is that of the level's group, 0 as long as there is none. */
+static int add_level(struct store *store, const struct passed_level *level, int64_t *notice,
+                     int64_t now, struct error *err)
+{
+	char recipient[KEPT_ADDRESS_BYTES + 1];
+	int status;
+
+	address_key(recipient, level->recipient);
+	status = is_to_tell(store, level, recipient, err);
+	if (status <= 0)
+		return status;
+	if (*notice == 0 && insert_notice(store, recipient, now, notice, err) < 0)
+		return -1;
+	return insert_alert(store, level, recipient, *notice, err);
+}
+
+static int create_notices(struct store *store, const struct passed_level *levels, size_t count,
+                          const struct planned_wait *moved, size_t moved_count, int64_t now,
+                          int64_t *notices, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (levels[i].group >= count)
+			return error_set(err, ERROR_PERMANENT,
+			                 "cannot %s in %s: group %zu of %zu levels", store->doing,
+			                 store->path, levels[i].group, count);
+		if (add_level(store, &levels[i], &notices[levels[i].group], now, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < moved_count; i++)
+		if (plan_wait(store,
+		              "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level < ?2"
+		              " AND" IS_RUNNING,
+		              &moved[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int store_create_notices(struct store *store, const struct passed_level *levels, size_t count,
+                         const struct planned_wait *moved, size_t moved_count, int64_t now,
+                         int64_t deadline_ms, struct error *err)
+{
+	int64_t *notices; /* by group */
+	int status;
+
+	store->doing = "create notices";
+	if (count == 0 && moved_count == 0)
+		return 0;
+	if (transaction_begin(store, deadline_ms, err) < 0)
+		return -1;
+	notices = xzalloc((count + 1) * sizeof(*notices));
+	status = create_notices(store, levels, count, moved, moved_count, now, notices, err);
+	free(notices);
+	if (status < 0) {
+		transaction_rollback(store);
+		return -1;
+	}
+	return transaction_commit(store, err);
+}
+
+int store_next_due(struct store *store, int64_t *at_out, struct error *err)
+{
+	int status;
+
+	store->doing = "look for what is due next";
+	if (read_begin(store, err) < 0)
+		return -1;
+	status = read_number(
+		store,
+		"SELECT CASE WHEN EXISTS (SELECT 1" FROM_RUNNING " AND w.due_at IS NULL) THEN 0"
+		" ELSE min("
+		"coalesce((SELECT w.due_at" FROM_RUNNING " AND w.due_at < " NEVER
+		" ORDER BY w.due_at LIMIT 1), " NEVER "), "
+		"coalesce((SELECT CASE leased_until WHEN 0 THEN created_at ELSE leased_until END"
+		" FROM notice WHERE state = 'open' ORDER BY leased_until, id LIMIT 1), " NEVER
+		")) END",
+		at_out, err);
+	read_end(store);
+	return status;
+}
+
+int store_data_version(struct store *store, int64_t *out, struct error *err)
+{
+	store->doing = "look for changes";
+	return read_number(store, "PRAGMA data_version", out, err);
+}

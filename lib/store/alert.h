@@ -1,0 +1,122 @@
+#ifndef REJOINDER_STORE_ALERT_H
+#define REJOINDER_STORE_ALERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/error.h"
+#include "lib/store/store.h"
+
+/*
+ * What the scheduler remembers: when each running wait passes its next level,
+ * and which notices (mails) were due to whom.
+ *
+ * A wait is planned: its level is the number of the next one (from 0) and due_at when that is passed.
+ * A wait that starts or resumes is unplanned until the scheduler computed that.  When levels
+ * are passed, notices are created in the same transaction that moves the wait on:
+ * one row a (wait, level, recipient), so nobody is told twice.  A notice is then
+ * taken (leased), sent, and marked; one that was taken and never marked is
+ * taken again after its lease, under the same id and so the same Message-ID.
+ * The waits of a closed conversation are as if they did not run, until it opens again:
+ * then they are unplanned.
+ */
+
+#define DUE_NEVER INT64_MAX /* no further level */
+
+struct planned_wait {
+	int64_t wait;
+	int64_t started_at;
+	int level;      /* next one to pass */
+	char *account;  /* of the conversation, or NULL */
+	char *owner;    /* of the conversation, or NULL */
+	int64_t due_at; /* Unix seconds or DUE_NEVER; filled by the caller of store_plan_waits() */
+};
+
+/* Running waits that are not planned, at most limit. */
+int store_list_unplanned(struct store *store, size_t limit, struct planned_wait **waits_out,
+                         size_t *count_out, struct error *err) MUST_CHECK;
+/* Running waits whose due_at is now or earlier, the oldest first, at most limit. */
+int store_list_due(struct store *store, int64_t now, size_t limit, struct planned_wait **waits_out,
+                   size_t *count_out, struct error *err) MUST_CHECK;
+void planned_waits_free(struct planned_wait *waits, size_t count);
+
+/* Set level and due_at of these waits, if they still run. */
+int store_plan_waits(struct store *store, const struct planned_wait *waits, size_t count,
+                     int64_t deadline_ms, struct error *err) MUST_CHECK;
+/* Make every running wait unplanned: levels have changed. */
+int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err) MUST_CHECK;
+
+/* One passed level of one wait for one recipient. */
+struct passed_level {
+	int64_t wait;
+	int level;
+	int64_t due_at;
+	const char *recipient; /* lower case */
+	size_t group; /* under count; levels of one group share a notice; groups have one recipient */
+};
+
+/*
+ * Create notices: one transaction that inserts every (wait, level, recipient)
+ * that is not there yet and whose wait still runs, makes a notice for each group
+ * that got one, and plans the waits of `moved` on.
+ */
+int store_create_notices(struct store *store, const struct passed_level *levels, size_t count,
+                         const struct planned_wait *moved, size_t moved_count, int64_t now,
+                         int64_t deadline_ms, struct error *err) MUST_CHECK;
+
+/* What a notice says of one wait. */
+struct notice_item {
+	int64_t wait, conversation;
+	int level;
+	int64_t due_at, started_at;
+	/*
+	 * Nobody answered or closed it meanwhile.  What does not run is not told: when
+	 * the notice ends it is taken back, so that it is due again if its wait runs again.
+	 */
+	bool is_running;
+	char *customer, *reply_to;                   /* addresses; reply_to may be NULL */
+	char *subject, *reference, *owner, *account; /* of the conversation; NULL: none */
+	char *msgid; /* of the customer's message that started the wait */
+	char *text;  /* of its last lines where kept, or NULL */
+};
+
+struct notice {
+	int64_t id;
+	char *recipient;
+	int64_t created_at;
+	int64_t attempts; /* this one included: over 1 it may have been sent before */
+	struct notice_item *items;
+	size_t item_count; /* 0: what it was about is gone */
+};
+
+/* Take up to limit notices that are neither done nor leased, and lease them until now + lease_s. */
+int store_take_notices(struct store *store, int64_t now, int64_t lease_s, size_t limit,
+                       struct notice **notices_out, size_t *count_out, int64_t deadline_ms,
+                       struct error *err) MUST_CHECK;
+void notices_free(struct notice *notices, size_t count);
+
+enum notice_end { NOTICE_SENT, NOTICE_DROPPED };
+
+/* A notice is done; nothing happens to one that was done before. */
+int store_end_notice(struct store *store, int64_t notice, enum notice_end end, int64_t now,
+                     int64_t deadline_ms, struct error *err) MUST_CHECK;
+/* Not now: take it again from retry_at on. */
+int store_retry_notice(struct store *store, int64_t notice, int64_t retry_at, int64_t deadline_ms,
+                       struct error *err) MUST_CHECK;
+
+/*
+ * The next moment when something is due: a wait, a notice (from its creation, once taken from the
+ * end of its lease); DUE_NEVER if nothing; 0 when a wait is unplanned.
+ */
+int store_next_due(struct store *store, int64_t *at_out, struct error *err) MUST_CHECK;
+
+/* Changes when another connection committed (PRAGMA data_version). */
+int store_data_version(struct store *store, int64_t *out, struct error *err) MUST_CHECK;
+
+struct alert_totals {
+	int64_t notices_waiting, notices_sent, notices_dropped;
+};
+int store_alert_totals(struct store *store, struct alert_totals *out, struct error *err) MUST_CHECK;
+
+#endif

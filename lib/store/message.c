@@ -1,0 +1,283 @@
+#include "lib/store/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mail/msgid.h"
+#include "lib/store/database.h"
+#include "lib/store/wait.h"
+
+static int read_repeat(struct statement *query, struct recorded *out, struct error *err)
+{
+	char *class = column_copy(query, 3);
+	char *reason = column_copy(query, 4);
+	bool is_known =
+		class_from_name(class, &out->class) && match_reason_from_name(reason, &out->reason);
+
+	free(class);
+	free(reason);
+	if (!is_known)
+		return error_set(err, ERROR_CORRUPT,
+		                 "cannot %s in %s: a message has an unknown class or match",
+		                 query->store->doing, query->store->path);
+	out->is_repeat = true;
+	out->message = column_int(query, 0);
+	out->conversation = column_int(query, 1);
+	out->first_received_at = column_int(query, 2);
+	out->rule = column_copy(query, 5);
+	out->related = column_int(query, 6);
+	out->owner = column_copy(query, 7);
+	out->is_known_sender = column_int(query, 8) != 0;
+	out->reference = column_copy(query, 9);
+	return 1;
+}
+
+int message_find_repeat(struct store *store, const struct record *record, struct recorded *out,
+                        struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store,
+	                "SELECT m.id, m.conversation, m.received_at, m.class, m.match, m.rule,"
+	                " m.related, m.owner, m.is_known_sender, c.reference"
+	                " FROM message m JOIN conversation c ON c.id = m.conversation"
+	                " WHERE m.dedupe_key = ?1");
+	bind_bytes(&query, 1, record->key, sizeof(record->key));
+	status = statement_step(&query, err);
+	if (status > 0)
+		status = read_repeat(&query, out, err);
+	statement_end(&query);
+	return status;
+}
+
+static int insert_row(struct store *store, const struct record *record,
+                      const struct recorded *recorded, int64_t *id_out, struct error *err)
+{
+	struct statement insert;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO message (id, conversation, dedupe_key, direction, class, rule,"
+	                " match, msgid, from_address, subject, received_at, account, auth, text,"
+	                " is_known_sender, owner, related)"
+	                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+	                " ?15, ?16, nullif(?17, 0))");
+	bind_int(&insert, 2, recorded->conversation);
+	bind_bytes(&insert, 3, record->key, sizeof(record->key));
+	bind_text(&insert, 4, direction_name(record->direction), KEPT_WORD_BYTES);
+	bind_text(&insert, 5, class_name(record->class), KEPT_WORD_BYTES);
+	bind_text(&insert, 6, record->rule, KEPT_WORD_BYTES);
+	bind_text(&insert, 7, match_reason_name(recorded->reason), KEPT_WORD_BYTES);
+	bind_text(&insert, 8, record->msgid, MSGID_MAX_BYTES);
+	bind_text(&insert, 9, record->from, KEPT_ADDRESS_BYTES);
+	bind_text(&insert, 10, record->subject, KEPT_LINE_BYTES);
+	bind_int(&insert, 11, record->received_at);
+	bind_text(&insert, 12, record->account, KEPT_NAME_BYTES);
+	bind_text(&insert, 13, record->auth, KEPT_WORD_BYTES);
+	bind_text(&insert, 14, record->text, KEPT_TEXT_BYTES);
+	bind_int(&insert, 15, recorded->is_known_sender);
+	bind_text(&insert, 16, recorded->owner, KEPT_ADDRESS_BYTES);
+	bind_int(&insert, 17, recorded->related);
+	return statement_insert(&insert, id_out, err);
+}
+
+static int add_msgid(struct store *store, int64_t message, const char *msgid, const char *relation,
+                     struct error *err)
+{
+	struct statement insert;
+
+	/* a cut id could be that of another message */
+	if (msgid == NULL || msgid[0] == '\0' || strlen(msgid) > MSGID_MAX_BYTES)
+		return 0;
+	statement_begin(&insert, store,
+	                "INSERT INTO message_id (msgid, relation, message) VALUES (?1, ?2, ?3)"
+	                " ON CONFLICT DO NOTHING");
+	bind_text(&insert, 1, msgid, MSGID_MAX_BYTES);
+	bind_text(&insert, 2, relation, KEPT_WORD_BYTES);
+	bind_int(&insert, 3, message);
+	return statement_run(&insert, err);
+}
+
+/* Our own ids carry their conversation; an index of them would find nothing new. */
+static bool is_own_id(const struct match_input *match, const char *msgid)
+{
+	for (size_t i = 0; i < match->id_count; i++)
+		if (match->ids[i].own_conversation != 0 && strcmp(match->ids[i].msgid, msgid) == 0)
+			return true;
+	return false;
+}
+
+static int add_ids(struct store *store, const struct record *record, int64_t message,
+                   struct error *err)
+{
+	if (add_msgid(store, message, record->msgid, "has", err) < 0)
+		return -1;
+	for (size_t i = 0; i < record->name_count && i < MATCH_IDS_MAX; i++)
+		if (!is_own_id(&record->match, record->names[i]) &&
+		    add_msgid(store, message, record->names[i], "names", err) < 0)
+			return -1;
+	return 0;
+}
+
+int recipients_add(struct store *store, const struct record *record, int64_t message,
+                   struct error *err)
+{
+	for (size_t i = 0; i < record->recipient_count && i < RECORD_RECIPIENTS_KEPT; i++) {
+		struct statement insert;
+
+		statement_begin(&insert, store,
+		                "INSERT INTO recipient (message, address) VALUES (?1, ?2)"
+		                " ON CONFLICT DO NOTHING");
+		bind_int(&insert, 1, message);
+		bind_text(&insert, 2, record->recipients[i], KEPT_ADDRESS_BYTES);
+		if (statement_run(&insert, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int message_insert(struct store *store, const struct record *record,
+                   const struct recorded *recorded, int64_t *id_out, struct error *err)
+{
+	if (insert_row(store, record, recorded, id_out, err) < 0 ||
+	    add_ids(store, record, *id_out, err) < 0)
+		return -1;
+	return recipients_add(store, record, *id_out, err);
+}
+
+int delivery_add(struct store *store, const struct record *record, int64_t message,
+                 struct error *err)
+{
+	struct statement insert;
+	int64_t id;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO delivery"
+	                " (id, message, arrival, queue_id, client, account, received_at)"
+	                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+	                " ON CONFLICT (message, queue_id) DO NOTHING");
+	bind_int(&insert, 2, message);
+	bind_text(&insert, 3, arrival_name(record->arrival), KEPT_WORD_BYTES);
+	bind_text(&insert, 4, record->queue_id, KEPT_WORD_BYTES);
+	bind_text(&insert, 5, record->client, KEPT_NAME_BYTES);
+	bind_text(&insert, 6, record->account, KEPT_NAME_BYTES);
+	bind_int(&insert, 7, record->received_at);
+	return statement_insert(&insert, &id, err);
+}
+
+static int find_sent(struct store *store, const char *sql, int64_t conversation, const char *text,
+                     int64_t *message_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store, sql);
+	bind_int(&query, 1, conversation);
+	if (text != NULL)
+		bind_text(&query, 2, text, MSGID_MAX_BYTES);
+	status = statement_step(&query, err);
+	if (status > 0)
+		*message_out = column_int(&query, 0);
+	statement_end(&query);
+	return status;
+}
+
+/*
+ * The outbound message that failed for a recipient: by its id, else the newest to
+ * him, else the newest.  A report on a message that we know and did not send out
+ * (an alert, the customer's own) is on none.
+ */
+static int find_failed(struct store *store, const struct record *record, int64_t conversation,
+                       const char *recipient, int64_t *message_out, struct error *err)
+{
+	int64_t other;
+	int status = 0;
+
+	if (record->original_msgid != NULL) {
+		status =
+			find_sent(store,
+		                  "SELECT m.id FROM message_id i JOIN message m ON m.id = i.message"
+		                  " WHERE i.msgid = ?2 AND i.relation = 'has'"
+		                  " AND m.conversation = ?1 AND m.direction = 'out'"
+		                  " ORDER BY m.id DESC LIMIT 1",
+		                  conversation, record->original_msgid, message_out, err);
+		if (status != 0)
+			return status;
+		status =
+			find_sent(store,
+		                  "SELECT m.id FROM message_id i JOIN message m ON m.id = i.message"
+		                  " WHERE i.msgid = ?2 AND i.relation = 'has'"
+		                  " AND m.conversation = ?1 LIMIT 1",
+		                  conversation, record->original_msgid, &other, err);
+		if (status != 0)
+			return status < 0 ? -1 : 0;
+	}
+	if (recipient[0] != '\0')
+		status = find_sent(store,
+		                   "SELECT m.id FROM message m WHERE m.conversation = ?1"
+		                   " AND m.direction = 'out' AND EXISTS (SELECT 1 FROM recipient r"
+		                   " WHERE r.message = m.id AND r.address = ?2)"
+		                   " ORDER BY m.received_at DESC, m.id DESC LIMIT 1",
+		                   conversation, recipient, message_out, err);
+	if (status != 0)
+		return status;
+	return find_sent(store,
+	                 "SELECT id FROM message WHERE conversation = ?1"
+	                 " AND direction = 'out' ORDER BY received_at DESC, id DESC LIMIT 1",
+	                 conversation, NULL, message_out, err);
+}
+
+static const char *action_word(const char *action)
+{
+	static const char *const words[] = {"failed", "delayed", "delivered", "relayed",
+	                                    "expanded"};
+
+	for (size_t i = 0; action != NULL && i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], action) == 0)
+			return words[i];
+	return "unknown";
+}
+
+static int insert_failure(struct store *store, const struct record *record,
+                          const struct record_failure *failure, int64_t message, int64_t report,
+                          struct error *err)
+{
+	struct statement insert;
+	int64_t id;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO failure"
+	                " (id, message, recipient, action, status, diagnostic, reported_by,"
+	                " reported_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+	bind_int(&insert, 2, message);
+	bind_text(&insert, 3, failure->recipient != NULL ? failure->recipient : "",
+	          KEPT_ADDRESS_BYTES);
+	bind_text(&insert, 4, action_word(failure->action), KEPT_WORD_BYTES);
+	bind_text(&insert, 5, failure->status, KEPT_WORD_BYTES);
+	bind_text(&insert, 6, failure->diagnostic, KEPT_LINE_BYTES);
+	bind_int(&insert, 7, report);
+	bind_int(&insert, 8, record->received_at);
+	return statement_insert(&insert, &id, err);
+}
+
+int failures_add(struct store *store, const struct record *record, int64_t conversation,
+                 int64_t report, unsigned *resumed_count, struct error *err)
+{
+	for (size_t i = 0; i < record->failure_count && i < REPORT_RECIPIENTS_MAX; i++) {
+		const struct record_failure *failure = &record->failures[i];
+		const char *recipient = failure->recipient != NULL ? failure->recipient : "";
+		int64_t message;
+		int found = find_failed(store, record, conversation, recipient, &message, err);
+
+		if (found < 0)
+			return -1;
+		if (found == 0)
+			continue;
+		if (insert_failure(store, record, failure, message, report, err) < 0)
+			return -1;
+		if (strcmp(action_word(failure->action), "failed") == 0 &&
+		    wait_resume(store, message, recipient, resumed_count, err) < 0)
+			return -1;
+	}
+	return 0;
+}

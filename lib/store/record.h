@@ -1,0 +1,128 @@
+#ifndef REJOINDER_STORE_RECORD_H
+#define REJOINDER_STORE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/list.h"
+#include "lib/conversation/match.h"
+#include "lib/mail/class.h"
+#include "lib/store/store.h"
+
+/*
+ * Recording messages: what the milter knows of one goes in as a struct record,
+ * what the edits need comes back as a struct recorded.  Many are recorded in one
+ * transaction.
+ */
+
+enum direction { DIRECTION_OUT, DIRECTION_IN, DIRECTION_INTERNAL };
+const char *direction_name(enum direction direction); /* "out", "in", "internal" */
+
+enum arrival { ARRIVAL_SMTP, ARRIVAL_LOCAL, ARRIVAL_FETCH };
+const char *arrival_name(enum arrival arrival); /* "smtp", "local", "fetch" */
+
+#define RECORD_RECIPIENTS_KEPT 200 /* of one message; ending waits looks at all */
+
+/* One failed, delayed, ... recipient that a bounce speaks of. Strings borrowed. */
+struct record_failure {
+	const char *recipient; /* or "" */
+	const char *action;
+	const char *status;
+	const char *diagnostic;
+};
+
+/* What is to be recorded. All strings are borrowed for the call; NULL is "not there". */
+struct record {
+	enum direction direction;
+	enum message_class class;
+	const char *rule;
+	unsigned char key[DIGEST_BYTES]; /* dedupe key, see record_key() */
+	int64_t received_at;             /* Unix seconds */
+	const char *msgid;
+	const char *from;     /* address as found in From */
+	const char *reply_to; /* first address of Reply-To, inbound only */
+	const char *subject;  /* UTF-8, at most 500 bytes */
+	const char *text;     /* first KiB of new text where keep_text is on */
+	const char *auth;     /* "pass", "fail", "none" */
+
+	struct match_input match;
+	const char *const
+		*names;    /* every id the message names (In-Reply-To, References), nearest first */
+	size_t name_count; /* at most MATCH_IDS_MAX are kept */
+
+	const char *account; /* name of the account; NULL when tracked only */
+	const char *reference;
+	const char *owner; /* outbound: the staff sender who becomes owner unless it is pinned */
+	const char *const *
+		recipients; /* envelope recipients outside, tokens left out (of out); all others for in/internal */
+	size_t recipient_count;
+	bool adds_participants; /* outbound: recipients and from become participants */
+	bool starts_wait;       /* inbound, human, from outside */
+	bool ends_waits;        /* outbound, human */
+	bool reopens;           /* inbound human mail opens a closed conversation again */
+
+	const struct record_failure *failures; /* of a bounce */
+	size_t failure_count;
+	const char *original_msgid; /* of the message a bounce returns */
+
+	unsigned invalid_tokens; /* seen and not believed: counted */
+
+	enum arrival arrival;
+	const char *queue_id;
+	const char *client; /* address of the SMTP client, for the delivery */
+};
+
+/* What came of it. Strings are the caller's: recorded_release(). */
+struct recorded {
+	int status; /* 0, 1 not ours (MATCH_NONE: nothing written), or -1: error says why */
+	struct error error;
+	bool is_repeat; /* the message was there: a delivery was added, the rest is as first recorded */
+	int64_t message;
+	int64_t conversation;
+	int64_t first_received_at; /* of the message: the issue day of its token */
+	enum match_reason reason;
+	enum message_class class; /* as first recorded */
+	char *rule;
+	int64_t related;
+	char *owner;     /* of the conversation at this message, or NULL */
+	char *reference; /* or NULL */
+	bool is_known_sender;
+	bool is_new_conversation;
+	unsigned waits_started, waits_ended, waits_resumed;
+};
+
+void recorded_release(struct recorded *recorded);
+
+/*
+ * Record a batch in one transaction, each record under a savepoint: a record
+ * that fails (its status -1) leaves the others whole.  Per record, in order:
+ * a message with this key is a repeat and only its delivery is added (of one
+ * that went out also its recipients, and whom it answers; one delivery per
+ * queue id); else match_find() on what the store holds now; then conversation,
+ * message, ids, participants, waits, failures.  When the transaction itself
+ * cannot be begun or committed every result says so, and -1 with *err comes back
+ * (ERROR_FULL, ERROR_TEMPORARY, ERROR_CORRUPT); nothing was written then.
+ * deadline_ms: of the monotonic clock, how long to wait for the write lock.
+ */
+int store_record(struct store *store, const struct record *const *records, struct recorded *results,
+                 size_t count, int64_t deadline_ms, struct error *err) MUST_CHECK;
+
+/*
+ * The dedupe key: SHA-256 over (Message-ID, From address, Date, direction), without Message-ID
+ * also subject and the first 4 KiB of the body.  from is lower-cased first; date is the value as found.
+ */
+void record_key(unsigned char out[DIGEST_BYTES], const char *msgid, const char *from,
+                const char *date, enum direction direction, const char *subject, const char *body,
+                size_t body_length);
+
+/*
+ * Does a message that the store holds have or name one of these ids? 1, 0 or -1
+ * with *err. At most MATCH_IDS_MAX are looked up. For reader connections.
+ */
+int store_knows_ids(struct store *store, const char *const *ids, size_t count,
+                    struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,193 @@
+#include "tests/unit/alert_fixture.h"
+
+#include "lib/base/buffer.h"
+#include "lib/store/schema.h"
+
+/* Files of earlier versions, made by the migrations that led to them. */
+
+static const char rows_1[] =
+	"INSERT INTO conversation (id, created_at, updated_at, subject, reference, state, owner,"
+	" is_owner_pinned, account) VALUES (1, 10, 20, 'An offer', 'SO-0001', 'open',"
+	" 'jane@company.test', 1, 'Sales'), (2, 11, 21, NULL, NULL, 'closed', NULL, 0, NULL);"
+	"INSERT INTO message (id, conversation, dedupe_key, direction, class, rule, match, msgid,"
+	" from_address, subject, received_at, account, auth, text, is_known_sender, owner, related)"
+	" VALUES (3, 1, zeroblob(32), 'in', 'human', 'none', 'new', '<1@example.org>',"
+	" 'customer@example.org', 'An offer', 10, 'Sales', 'pass', 'Hello', 0, NULL, 2);"
+	"INSERT INTO recipient VALUES (3, 'sales@company.test');"
+	"INSERT INTO message_id VALUES ('<1@example.org>', 'has', 3);"
+	"INSERT INTO participant VALUES (1, 'customer@example.org');"
+	"INSERT INTO delivery VALUES (4, 3, 'smtp', 'QUEUEID', '192.0.2.1', 'Sales', 10);"
+	"INSERT INTO wait (id, conversation, customer, reply_to, started_at, started_by, ended_at,"
+	" ended_by) VALUES (5, 1, 'customer@example.org', NULL, 10, 3, NULL, NULL),"
+	" (6, 1, 'other@example.com', 'answers@example.com', 5, 3, 6, 7),"
+	" (8, 2, 'customer@example.org', NULL, 11, 3, NULL, NULL);"
+	"INSERT INTO failure VALUES (9, 3, 'nobody@example.org', 'failed', '5.1.1', NULL, 3, 30);"
+	"INSERT INTO relation VALUES (1, 2);"
+	"INSERT INTO counter VALUES ('invalid-token', 7);";
+
+static sqlite3 *open_raw(const char *path)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	return db;
+}
+
+/* A file as version 1 left it. */
+static void make_version_1(const char *path)
+{
+	sqlite3 *db = open_raw(path);
+	struct store store = {.db = db, .path = (char *)path, .doing = "make a store"};
+
+	OK(schema_migrate_to(&store, 1, err));
+	run_sql(&store, rows_1);
+	assert_int_equal(number(&store, "PRAGMA user_version"), 1);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* All that a query gives, a line a row. */
+static void append_rows(sqlite3 *db, const char *sql, struct buffer *out)
+{
+	sqlite3_stmt *raw;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &raw, NULL), SQLITE_OK);
+	while (sqlite3_step(raw) == SQLITE_ROW) {
+		for (int i = 0; i < sqlite3_column_count(raw); i++) {
+			const char *text = (const char *)sqlite3_column_text(raw, i);
+
+			assert_int_equal(buffer_append_text(out, text != NULL ? text : "NULL"), 0);
+			assert_int_equal(buffer_append_char(out, '|'), 0);
+		}
+		assert_int_equal(buffer_append_char(out, '\n'), 0);
+	}
+	sqlite3_finalize(raw);
+}
+
+static char *rows_of(const char *path, const char *sql)
+{
+	sqlite3 *db = open_raw(path);
+	struct buffer out;
+
+	buffer_init(&out, 1 << 16);
+	append_rows(db, sql, &out);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return buffer_take(&out);
+}
+
+/* One query for each table of the file, over the columns that it has now. */
+static const char tables_sql[] =
+	"SELECT 'SELECT ' || (SELECT group_concat('quote(' || c.name || ')')"
+	" FROM pragma_table_info(s.name) c) || ' FROM ' || s.name || ' ORDER BY 1, 2'"
+	" FROM sqlite_schema s WHERE s.type = 'table' ORDER BY s.name";
+
+/* What these queries give, as rows_of() wrote them: each with a bar at its end. */
+static char *dump(const char *path, const char *queries)
+{
+	sqlite3 *db = open_raw(path);
+	struct buffer out;
+
+	buffer_init(&out, 1 << 16);
+	for (const char *at = queries; *at != '\0'; at = strchr(at, '\n') + 1) {
+		char *sql = xmemdup0(at, strcspn(at, "|\n"));
+
+		append_rows(db, sql, &out);
+		free(sql);
+	}
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return buffer_take(&out);
+}
+
+static void an_upgrade_keeps_all_rows(void **state)
+{
+	struct fixture fixture;
+	char *queries, *before, *after;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version_1(fixture.path);
+	queries = rows_of(fixture.path, tables_sql);
+	before = dump(fixture.path, queries);
+	assert_non_null(strstr(before, "'other@example.com'|'answers@example.com'|5|3|6|7|"));
+	assert_non_null(strstr(before, "'invalid-token'|7|"));
+	fixture_open(&fixture);
+	assert_int_equal(number(fixture.store, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
+	after = dump(fixture.path, queries);
+	assert_string_equal(before, after);
+	assert_int_equal(number(fixture.store, "SELECT count(*) FROM pragma_integrity_check"
+	                                       " WHERE integrity_check <> 'ok'"),
+	                 0);
+	free(queries);
+	free(before);
+	free(after);
+	fixture_end(&fixture);
+}
+
+static void an_upgraded_file_has_the_tables_of_a_new_one(void **state)
+{
+	static const char all[] = "SELECT type, name, sql FROM sqlite_schema ORDER BY name, type";
+	struct fixture upgraded, fresh;
+	char *a, *b;
+
+	(void)state;
+	fixture_begin(&upgraded);
+	make_version_1(upgraded.path);
+	fixture_open(&upgraded);
+	fixture_begin(&fresh);
+	fixture_open(&fresh);
+	a = rows_of(upgraded.path, all);
+	b = rows_of(fresh.path, all);
+	assert_string_equal(a, b);
+	free(a);
+	free(b);
+	fixture_end(&upgraded);
+	fixture_end(&fresh);
+}
+
+static void the_waits_of_version_1_are_unplanned(void **state)
+{
+	struct fixture fixture;
+	struct planned_wait *waits;
+	size_t count;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version_1(fixture.path);
+	fixture_open(&fixture);
+	OK(store_list_unplanned(fixture.store, 10, &waits, &count, err));
+	assert_int_equal(count, 1);
+	assert_int_equal(waits[0].wait, 5);
+	assert_int_equal(waits[0].level, 0);
+	planned_waits_free(waits, count);
+	assert_true(number(fixture.store, "SELECT due_at FROM wait WHERE id = 8") == DUE_NEVER);
+	set_closed(fixture.store, 2, false);
+	OK(store_list_unplanned(fixture.store, 10, &waits, &count, err));
+	assert_int_equal(count, 2);
+	planned_waits_free(waits, count);
+	fixture_end(&fixture);
+}
+
+static void a_reader_waits_for_the_upgrade(void **state)
+{
+	struct fixture fixture;
+	struct error err = {0};
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version_1(fixture.path);
+	assert_null(store_open(fixture.path, STORE_READ, &err));
+	assert_int_equal(err.kind, ERROR_TEMPORARY);
+	assert_non_null(strstr(err.text, "schema 1 awaits"));
+	fixture_end(&fixture);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_upgrade_keeps_all_rows),
+		cmocka_unit_test(an_upgraded_file_has_the_tables_of_a_new_one),
+		cmocka_unit_test(the_waits_of_version_1_are_unplanned),
+		cmocka_unit_test(a_reader_waits_for_the_upgrade),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
