@@ -1,0 +1,68 @@
+#ifndef REJOINDER_NET_CONNECTION_INTERNAL_H
+#define REJOINDER_NET_CONNECTION_INTERNAL_H
+
+#include "lib/net/connection.h"
+
+/*
+ * The bytes of a connection, for the protocols of lib/net only.
+ *
+ * What arrives is kept in a buffer of fixed size until it is consumed; whoever
+ * reads decides what a line or a message is.  Two clocks run while something is
+ * waited for: idle_timeout_ms starts anew with each byte, the deadline of
+ * connection_begin_reply() does not.
+ */
+
+#define CONNECTION_BUFFER_BYTES (64 * 1024)
+
+struct connection;
+
+struct connection_attempt {
+	bool is_signing_in;  /* by SASL PLAIN, else libcurl stops before the sign-in */
+	int64_t deadline_ms; /* connection_now_ms() */
+	/* Each line the server says until then, with its line end. */
+	void (*on_line)(void *context, const char *line /* untrusted */, size_t length);
+	void *context;
+	bool is_refused; /* out: it failed by what the server said or did not offer */
+	bool is_denied;  /* out: it failed at the sign-in */
+};
+
+/* A clock that only runs forward. */
+int64_t connection_now_ms(void);
+
+/*
+ * Connect to a POP3 server.  NULL with *err: ERROR_CONFIG for what only the
+ * admin can change (certificate, no STLS, CA file, host name), else
+ * ERROR_TEMPORARY.
+ */
+struct connection *connection_open(const struct server *server, struct connection_attempt *attempt,
+                                   struct error *err) MUST_CHECK;
+/* Says nothing to the server. NULL is fine. */
+void connection_close(struct connection *connection);
+
+/* Send all of it, or -1 with ERROR_TEMPORARY. At most a few KB: nothing is read meanwhile. */
+int connection_send(struct connection *connection, const char *bytes, size_t length,
+                    struct error *err) MUST_CHECK;
+
+/* What is sent or read from now on must be done within total_timeout_ms, or by deadline_ms. */
+void connection_begin_reply(struct connection *connection);
+void connection_set_deadline(struct connection *connection, int64_t deadline_ms);
+
+/*
+ * Call this whenever nothing has come for CONNECTION_QUIET_MS; -1 with *err ends
+ * the waiting with that error.  NULL: no more.
+ */
+#define CONNECTION_QUIET_MS 100
+void connection_set_idle(struct connection *connection,
+                         int (*on_idle)(void *context, struct error *err), void *context);
+
+/* What arrived and was not consumed; valid until the next fill. */
+const char *connection_pending(const struct connection *connection, size_t *length_out);
+void connection_consume(struct connection *connection, size_t length);
+
+/*
+ * Wait for more.  0 when at least one byte was added; -1 with ERROR_TEMPORARY:
+ * closed (with or without TLS's goodbye), a deadline passed, or the buffer full.
+ */
+int connection_fill(struct connection *connection, struct error *err) MUST_CHECK;
+
+#endif
