@@ -1,0 +1,235 @@
+#include "milter/inbound.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buffer.h"
+#include "lib/base/memory.h"
+#include "lib/conversation/token.h"
+#include "lib/mail/auth.h"
+
+static bool is_report(enum message_class class)
+{
+	return class == CLASS_BOUNCE || class == CLASS_RECEIPT || class == CLASS_COMPLAINT;
+}
+
+/* What a report returns are further clues: our token in an address, our id or a stored one among its ids. */
+static void add_returned_ids(struct plan *plan, const struct mail *mail)
+{
+	const struct classification *report = &mail->classification;
+	const struct config *config = mail->policy->config;
+	struct match_input *match = &plan->record.match;
+	size_t count = report->returned_ids.count;
+
+	for (size_t i = 0; i <= count && match->id_count < MATCH_IDS_MAX; i++) {
+		struct match_id *id = &plan->ids[match->id_count];
+		const char *msgid =
+			i == 0 ? report->original_msgid : report->returned_ids.items[count - i];
+
+		if (msgid == NULL)
+			continue;
+		*id = (struct match_id){.msgid = msgid, .source = MATCH_FROM_REPORT};
+		if (token_verify_msgid(&mail->policy->keys, msgid, config->domains.items,
+		                       config->domains.count, mail->received_at,
+		                       config->token_lifetime_s,
+		                       &id->own_conversation) != TOKEN_VALID)
+			id->own_conversation = 0;
+		match->id_count++;
+	}
+	for (size_t i = 0; i < report->returned_addresses.count; i++) {
+		const char *detail;
+		size_t detail_length;
+		const struct account *account = config_incoming_for_rcpt(
+			config, report->returned_addresses.items[i], &detail, &detail_length);
+
+		if (account != NULL && detail != NULL && match->report_conversation == 0 &&
+		    token_verify(&mail->policy->keys, detail, detail_length, account->domain,
+		                 mail->received_at, config->token_lifetime_s,
+		                 &match->report_conversation) != TOKEN_VALID)
+			match->report_conversation = 0;
+	}
+}
+
+static void record_failures(struct plan *plan, const struct mail *mail)
+{
+	const struct classification *report = &mail->classification;
+	struct record *record = &plan->record;
+
+	record->original_msgid = report->original_msgid;
+	plan->failures =
+		xreallocarray(NULL, report->recipient_count + 1, sizeof(plan->failures[0]));
+	for (size_t i = 0; i < report->recipient_count; i++) {
+		const struct report_recipient *recipient = &report->recipients[i];
+		plan->failures[i] = (struct record_failure){.recipient = recipient->address,
+		                                            .action = recipient->action,
+		                                            .status = recipient->status,
+		                                            .diagnostic = recipient->diagnostic};
+	}
+	record->failures = plan->failures;
+	record->failure_count = report->recipient_count;
+}
+
+void inbound_record(struct plan *plan, const struct mail *mail)
+{
+	const struct config *config = mail->policy->config;
+	struct record *record = &plan->record;
+	bool is_customer = !mail->is_from_inside && mail_from(mail)[0] != '\0' &&
+	                   config_account_by_address(config, mail_from(mail)) == NULL;
+
+	record->direction = plan->route == ROUTE_INBOUND ? DIRECTION_IN : DIRECTION_INTERNAL;
+	/* An answer to an address of ours would not reach the customer. */
+	if (mail->reply_to != NULL && !config_is_inside(config, mail->reply_to))
+		record->reply_to = mail->reply_to;
+	record->match.may_open = mail->has_account_rcpt && !is_report(record->class);
+	if (record->direction == DIRECTION_IN && class_is_human(record->class) && is_customer) {
+		record->starts_wait = true;
+		record->reopens = true;
+	}
+	/* Our verifiers never saw fetched mail: whoever wrote it could write their name. */
+	if (config->authserv_id != NULL)
+		record->auth = mail->fetched_for != NULL
+		                       ? "none"
+		                       : auth_verdict(&mail->header, config->authserv_id);
+	if (is_report(record->class)) {
+		add_returned_ids(plan, mail);
+		if (record->class == CLASS_BOUNCE)
+			record_failures(plan, mail);
+	}
+
+	plan->recipients = xreallocarray(NULL, mail->rcpt_count + 1, sizeof(plan->recipients[0]));
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		if (mail->rcpts[i].address[0] != '\0')
+			plan->recipients[record->recipient_count++] = mail->rcpts[i].address;
+	record->recipients = plan->recipients;
+}
+
+static void edit_tag(const struct plan *plan, const struct recorded *recorded,
+                     struct edit_list *edits)
+{
+	bool is_found = recorded->status == 0;
+	char conversation[CONVERSATION_ID_SIZE];
+	char *class;
+
+	/* Each goes to the top, so the last one here is the first to be read. */
+	if (is_found && recorded->reference != NULL)
+		edit_insert_field(edits, "Rejoinder-Reference", recorded->reference);
+	if (is_found && recorded->owner != NULL)
+		edit_insert_field(edits, "Rejoinder-Owner", recorded->owner);
+	if (plan->record.auth != NULL)
+		edit_insert_field(edits, "Rejoinder-Auth", plan->record.auth);
+	if (is_found)
+		edit_insert_field(edits, "Rejoinder-Sender",
+		                  recorded->is_known_sender ? "known" : "stranger");
+	class = is_found ? xasprintf("%s; rule=%s", class_name(recorded->class), recorded->rule)
+	                 : xasprintf("%s; rule=%s", class_name(plan->record.class),
+	                             plan->record.rule);
+	edit_insert_field(edits, "Rejoinder-Class", class);
+	free(class);
+	edit_insert_field(edits, "Rejoinder-Match",
+	                  match_reason_name(is_found ? recorded->reason : MATCH_NONE));
+	if (is_found) {
+		conversation_id_format(recorded->conversation, conversation);
+		edit_insert_field(edits, "Rejoinder-Conversation", conversation);
+	}
+}
+
+/* An owner who became an account since has a way of his own for what comes to him. */
+static bool may_get(const struct config *config, const char *owner)
+{
+	const char *detail;
+	size_t detail_length;
+
+	return config_is_staff(config, owner) &&
+	       config_incoming_for_rcpt(config, owner, &detail, &detail_length) == NULL;
+}
+
+/* Is a recipient to be delivered to the owner (and not, or not only, where it is addressed)? */
+static bool goes_to_owner(const struct rcpt *rcpt, const char *owner)
+{
+	return owner != NULL && rcpt->account != NULL &&
+	       (rcpt->account->deliver == DELIVER_OWNER || rcpt->account->deliver == DELIVER_BOTH);
+}
+
+/*
+ * Does a recipient stay in the envelope?  One who is the owner himself does: to
+ * add and to delete him would leave nobody.  A token of another conversation
+ * too, whose owner is not known here.
+ */
+static bool stays(const struct rcpt *rcpt, const char *owner, int64_t conversation)
+{
+	if (rcpt->account == NULL)
+		return true;
+	switch (rcpt->account->deliver) {
+	case DELIVER_OWNER:
+		return owner == NULL || address_equal(rcpt->address, owner) ||
+		       (rcpt->conversation != 0 && rcpt->conversation != conversation);
+	case DELIVER_NONE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void edit_recipients(const struct mail *mail, const char *owner, int64_t conversation,
+                            struct edit_list *edits)
+{
+	bool has_owner = false, needs_owner = false;
+	size_t remaining = mail->rcpts_ignored;
+
+	for (size_t i = 0; i < mail->rcpt_count; i++) {
+		const struct rcpt *rcpt = &mail->rcpts[i];
+		if (goes_to_owner(rcpt, owner))
+			needs_owner = true;
+		if (!stays(rcpt, owner, conversation))
+			continue;
+		remaining++;
+		if (address_equal(rcpt->address, owner))
+			has_owner = true;
+	}
+	/* The new one before the old one goes: half of it is a copy too many, never a loss. */
+	if (needs_owner && !has_owner) {
+		edit_add_rcpt(edits, owner);
+		remaining++;
+	}
+	edits->is_discard = remaining == 0;
+	for (size_t i = 0; i < mail->rcpt_count && remaining > 0; i++)
+		if (!stays(&mail->rcpts[i], owner, conversation))
+			edit_delete_rcpt(edits, mail->rcpts[i].given);
+}
+
+/* Staff wrote to the token and to somebody else: the token has done its work. */
+static bool drop_tokens(const struct plan *plan, const struct mail *mail, struct edit_list *edits)
+{
+	size_t tokens = 0;
+
+	if (plan->route != ROUTE_INTERNAL || mail->token_conversation == 0)
+		return false;
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		tokens += mail->rcpts[i].conversation != 0;
+	if (tokens == mail->rcpt_count && mail->rcpts_ignored == 0)
+		return false;
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		if (mail->rcpts[i].conversation != 0)
+			edit_delete_rcpt(edits, mail->rcpts[i].given);
+	return true;
+}
+
+void inbound_edits(const struct plan *plan, const struct mail *mail,
+                   const struct recorded *recorded, struct edit_list *edits)
+{
+	const char *owner = recorded->owner;
+	bool is_for_us = recorded->status == 0 || mail->has_account_rcpt;
+
+	edit_delete_ours(edits, &mail->header);
+	/* local(8) would take the mailbox's own field for a loop. */
+	if (mail->fetched_for != NULL)
+		edit_delete_fields(edits, &mail->header, "Delivered-To");
+	if (is_for_us)
+		edit_tag(plan, recorded, edits);
+	if (recorded->status != 0 || mail->sender[0] == '\0' || is_report(recorded->class))
+		return;
+	if (owner != NULL && !may_get(mail->policy->config, owner))
+		owner = NULL;
+	if (!drop_tokens(plan, mail, edits))
+		edit_recipients(mail, owner, recorded->conversation, edits);
+}

@@ -1,0 +1,299 @@
+#include "milter/mail.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/memory.h"
+#include "lib/conversation/mark.h"
+#include "lib/conversation/token.h"
+#include "lib/mail/message.h"
+#include "lib/mail/msgid.h"
+
+#define REFERENCES_READ 2000 /* ids; of an endless list the nearest are still the last */
+#define OWN_IDS_MAX     8
+
+#define FIELD_ADDRESSES_READ 100
+
+struct mail *mail_new(const struct policy *policy)
+{
+	struct mail *mail = xzalloc(sizeof(*mail));
+
+	mail->policy = policy;
+	header_init(&mail->header);
+	buffer_init(&mail->body, MAIL_BODY_BYTES);
+	return mail;
+}
+
+void mail_free(struct mail *mail)
+{
+	if (mail == NULL)
+		return;
+	for (size_t i = 0; i < mail->rcpt_count; i++) {
+		free(mail->rcpts[i].given);
+		free(mail->rcpts[i].address);
+	}
+	free(mail->rcpts);
+	free(mail->sender);
+	free(mail->reply_to);
+	free(mail->msgid);
+	header_release(&mail->header);
+	buffer_release(&mail->body);
+	address_list_release(&mail->from);
+	string_list_release(&mail->in_reply_to);
+	string_list_release(&mail->references);
+	classification_release(&mail->classification);
+	free(mail);
+}
+
+bool mail_is_trusted(const struct mail *mail)
+{
+	return mail->fetched_for == NULL && !mail->has_bad_mark &&
+	       (mail->client.is_local || mail->client.is_internal || mail->client.is_authenticated);
+}
+
+const char *mail_from(const struct mail *mail)
+{
+	return mail->from.count > 0 ? mail->from.items[0].address : "";
+}
+
+void mail_add_rcpt(struct mail *mail, const char *given)
+{
+	struct rcpt *rcpt;
+
+	if (mail->rcpt_count == MAIL_RCPTS_MAX) {
+		mail->rcpts_ignored++;
+		return;
+	}
+	/* Grow by doubling: capacity is the power of two at or above the count. */
+	if ((mail->rcpt_count & (mail->rcpt_count - 1)) == 0)
+		mail->rcpts =
+			xreallocarray(mail->rcpts, mail->rcpt_count == 0 ? 1 : mail->rcpt_count * 2,
+		                      sizeof(*rcpt));
+	rcpt = &mail->rcpts[mail->rcpt_count++];
+	memset(rcpt, 0, sizeof(*rcpt));
+	rcpt->given = xstrdup(given);
+	rcpt->address = address_from_envelope(given);
+	if (rcpt->address == NULL)
+		rcpt->address = xstrdup("");
+}
+
+/* The token in an address of ours, if there is one: its conversation, or 0. */
+static int64_t read_token(struct mail *mail, const char *address,
+                          const struct account **account_out)
+{
+	const struct config *config = mail->policy->config;
+	const char *detail;
+	size_t detail_length;
+	int64_t conversation;
+	enum token_verdict verdict;
+
+	*account_out = config_incoming_for_rcpt(config, address, &detail, &detail_length);
+	if (*account_out == NULL || detail == NULL)
+		return 0;
+	verdict = token_verify(&mail->policy->keys, detail, detail_length, (*account_out)->domain,
+	                       mail->received_at, config->token_lifetime_s, &conversation);
+	/* Any other detail of the address is the admin's own use of it. */
+	if (verdict != TOKEN_VALID && (verdict != TOKEN_MALFORMED || detail_length == TOKEN_LENGTH))
+		mail->bad_tokens++;
+	return verdict == TOKEN_VALID ? conversation : 0;
+}
+
+static void read_rcpt(struct mail *mail, struct rcpt *rcpt)
+{
+	if (rcpt->address[0] == '\0')
+		return;
+	rcpt->is_inside = config_is_inside(mail->policy->config, rcpt->address);
+	if (!rcpt->is_inside)
+		mail->has_outside_rcpt = true;
+	rcpt->conversation = read_token(mail, rcpt->address, &rcpt->account);
+	/* The mailbox of an inbox stands for its account. */
+	if (rcpt->account == NULL)
+		rcpt->account = mail->fetched_for;
+	if (rcpt->account != NULL)
+		mail->has_account_rcpt = true;
+	if (mail->token_conversation == 0)
+		mail->token_conversation = rcpt->conversation;
+}
+
+/* The envelope of fetched mail is ours; whom it was sent to stands in its header. */
+static void read_tokens_of_header(struct mail *mail)
+{
+	static const char *const names[] = {"Delivered-To", "X-Original-To", "To", "Cc"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		for (unsigned index = 1; index <= header_count(&mail->header, names[i]); index++) {
+			const struct field *field = header_field(&mail->header, names[i], index);
+			struct address_list list = {0};
+
+			if (field == NULL)
+				continue;
+			address_list_parse(&list, field->value, field->length,
+			                   FIELD_ADDRESSES_READ);
+			for (size_t j = 0; j < list.count && mail->token_conversation == 0; j++) {
+				const struct account *account;
+				mail->token_conversation =
+					read_token(mail, list.items[j].address, &account);
+			}
+			address_list_release(&list);
+		}
+	}
+}
+
+static void read_mark(struct mail *mail)
+{
+	const struct config *config = mail->policy->config;
+	const char *mark = header_get(&mail->header, MARK_FIELD);
+	char detail[MARK_DETAIL_BYTES + 1];
+	enum mark_kind kind;
+
+	if (mark == NULL || !mail->client.is_internal)
+		return;
+	if (!mark_verify(&mail->policy->keys, mark, mail->received_at, &kind, detail)) {
+		mail->has_bad_mark = true;
+		return;
+	}
+	mail->is_alert = kind == MARK_ALERT;
+	for (size_t i = 0; kind == MARK_FETCHED && i < config->account_count; i++)
+		if (config->accounts[i].is_enabled &&
+		    strcasecmp(config->accounts[i].name, detail) == 0)
+			mail->fetched_for = &config->accounts[i];
+	/* An account that we do not know yet: the fetcher read the configuration before us. */
+	if (kind == MARK_FETCHED && mail->fetched_for == NULL)
+		mail->has_bad_mark = true;
+}
+
+static bool has_id(const struct mail *mail, const char *msgid)
+{
+	for (size_t i = 0; i < mail->id_count; i++)
+		if (strcmp(mail->ids[i].msgid, msgid) == 0)
+			return true;
+	return false;
+}
+
+static void add_own_id(struct mail *mail, const char *msgid, enum match_source source)
+{
+	const struct config *config = mail->policy->config;
+	enum token_verdict verdict;
+	int64_t conversation;
+
+	if (mail->id_count == OWN_IDS_MAX || has_id(mail, msgid))
+		return;
+	verdict = token_verify_msgid(&mail->policy->keys, msgid, config->domains.items,
+	                             config->domains.count, mail->received_at,
+	                             config->token_lifetime_s, &conversation);
+	if (verdict == TOKEN_VALID)
+		mail->ids[mail->id_count++] = (struct match_id){
+			.msgid = msgid, .source = source, .own_conversation = conversation};
+	else if (verdict == TOKEN_FORGED || verdict == TOKEN_EXPIRED)
+		mail->bad_tokens++;
+}
+
+static void add_id(struct mail *mail, const char *msgid, enum match_source source)
+{
+	if (mail->id_count == MATCH_IDS_MAX || has_id(mail, msgid))
+		return;
+	mail->ids[mail->id_count++] = (struct match_id){.msgid = msgid, .source = source};
+	mail->names[mail->name_count++] = msgid;
+}
+
+static void read_id_fields(struct mail *mail, const char *name, struct string_list *ids, size_t max)
+{
+	for (unsigned i = 1; i <= header_count(&mail->header, name); i++) {
+		const struct field *field = header_field(&mail->header, name, i);
+		if (field != NULL)
+			msgid_parse(ids, field->value, field->length, max);
+	}
+}
+
+/*
+ * Our own ids come first and from anywhere in the list, since ours is the oldest
+ * of a long thread and needs no look-up; of the others only the nearest.
+ */
+static void read_ids(struct mail *mail)
+{
+	void (*const passes[])(struct mail *, const char *, enum match_source) = {add_own_id,
+	                                                                          add_id};
+
+	read_id_fields(mail, "In-Reply-To", &mail->in_reply_to, MATCH_IDS_MAX);
+	read_id_fields(mail, "References", &mail->references, REFERENCES_READ);
+	for (size_t pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < mail->in_reply_to.count; i++)
+			passes[pass](mail, mail->in_reply_to.items[i], MATCH_FROM_IN_REPLY_TO);
+		for (size_t i = mail->references.count; i-- > 0;)
+			passes[pass](mail, mail->references.items[i], MATCH_FROM_REFERENCES);
+		if (pass == 0)
+			mail->has_own_id = mail->id_count > 0;
+	}
+}
+
+/* A second valid token is only a further clue, for what is related. */
+static void add_further_tokens(struct mail *mail)
+{
+	for (size_t i = 0; i < mail->rcpt_count && mail->id_count < MATCH_IDS_MAX; i++) {
+		int64_t conversation = mail->rcpts[i].conversation;
+		if (conversation != 0 && conversation != mail->token_conversation)
+			mail->ids[mail->id_count++] =
+				(struct match_id){.msgid = "",
+			                          .source = MATCH_FROM_REFERENCES,
+			                          .own_conversation = conversation};
+	}
+}
+
+/* The first address is where the author wants the answer; a foreign one is a third party's. */
+static void read_reply_to(struct mail *mail)
+{
+	for (unsigned i = 1; i <= header_count(&mail->header, "Reply-To"); i++) {
+		const struct field *field = header_field(&mail->header, "Reply-To", i);
+		struct address_list list = {0};
+
+		if (field == NULL)
+			continue;
+		address_list_parse(&list, field->value, field->length, FIELD_ADDRESSES_READ);
+		for (size_t j = 0; j < list.count; j++) {
+			if (mail->reply_to == NULL)
+				mail->reply_to = xstrdup(list.items[j].address);
+			if (!config_is_inside(mail->policy->config, list.items[j].address))
+				mail->has_outside_reply_to = true;
+		}
+		address_list_release(&list);
+	}
+}
+
+void mail_read_header(struct mail *mail)
+{
+	const struct header *header = &mail->header;
+	const struct field *from = header_field(header, "From", 1);
+	const struct field *msgid = header_field(header, "Message-ID", 1);
+
+	if (from != NULL)
+		address_list_parse(&mail->from, from->value, from->length, 2);
+	mail->has_one_author = mail->from.count == 1 && header_count(header, "From") == 1;
+	mail->is_from_inside = config_is_inside(mail->policy->config, mail_from(mail));
+	read_reply_to(mail);
+	if (msgid != NULL)
+		mail->msgid = msgid_first(msgid->value, msgid->length);
+
+	read_mark(mail);
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		read_rcpt(mail, &mail->rcpts[i]);
+	if (mail->fetched_for != NULL)
+		read_tokens_of_header(mail);
+	read_ids(mail);
+	add_further_tokens(mail);
+}
+
+void mail_read_body(struct mail *mail)
+{
+	struct message message = {
+		.header = &mail->header, .body = mail->body.data, .body_length = mail->body.length};
+	struct envelope_facts envelope = {.is_null_sender = mail->sender[0] == '\0'};
+	struct part_list parts;
+
+	classify(&message, &envelope, &mail->classification);
+	message_parts(&message, &parts);
+	for (size_t i = 0; i < parts.count; i++)
+		if (strcmp(parts.items[i].type, "text/calendar") == 0)
+			mail->has_calendar = true;
+	part_list_release(&parts);
+}

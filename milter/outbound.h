@@ -1,0 +1,26 @@
+#ifndef REJOINDER_MILTER_OUTBOUND_H
+#define REJOINDER_MILTER_OUTBOUND_H
+
+#include "milter/plan.h"
+
+/* Mail of staff to the outside: whose it is, what is recorded, what is rewritten. */
+
+/*
+ * The account that outbound mail of this author leaves by: the one whose address
+ * From is; else the first whose senders match; else, for an author who is named
+ * or a message that opted in, the default outgoing account of From's domain.
+ * NULL: nobody named this author.
+ */
+const struct account *outbound_account(const struct mail *mail, bool is_opted_in);
+
+/*
+ * May the message be rewritten: neither its sender nor a recipient is excluded
+ * and its Reply-To leads to no foreign address.
+ */
+bool outbound_may_rewrite(const struct mail *mail, const struct account *account);
+
+void outbound_record(struct plan *plan, const struct mail *mail);
+void outbound_edits(const struct plan *plan, const struct mail *mail,
+                    const struct recorded *recorded, struct edit_list *edits);
+
+#endif

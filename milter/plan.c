@@ -1,0 +1,193 @@
+#include "milter/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/mail/subject.h"
+#include "milter/inbound.h"
+#include "milter/outbound.h"
+
+#define REFERENCE_BYTES 200
+
+static const char *const route_names[] = {
+	[ROUTE_PASS] = "pass",       [ROUTE_STRIP] = "strip",       [ROUTE_OUTBOUND] = "outbound",
+	[ROUTE_TRACKED] = "tracked", [ROUTE_INTERNAL] = "internal", [ROUTE_INBOUND] = "inbound",
+	[ROUTE_ALERT] = "alert",
+};
+
+const char *route_name(enum route route)
+{
+	return route_names[route];
+}
+
+static bool has_fields_of_ours(const struct mail *mail)
+{
+	for (size_t i = 0; i < mail->header.count; i++)
+		if (header_is_ours(mail->header.fields[i].name))
+			return true;
+	return false;
+}
+
+/* A word in front of blanks, `;` or the end, whatever its case. */
+static bool says(const struct mail *mail, const char *name, const char *word)
+{
+	const char *value = header_get(&mail->header, name);
+	size_t length = strlen(word);
+
+	return value != NULL && strncasecmp(value, word, length) == 0 &&
+	       (value[length] == '\0' || strchr(" \t\r\n;", value[length]) != NULL);
+}
+
+static bool looks_like_report(const struct mail *mail)
+{
+	return mail->sender[0] == '\0' || says(mail, "Content-Type", "multipart/report") ||
+	       strncasecmp(mail_from(mail), "mailer-daemon@", 14) == 0 ||
+	       strncasecmp(mail_from(mail), "postmaster@", 11) == 0;
+}
+
+static void ask_store(struct plan *plan, const struct mail *mail, enum route if_known)
+{
+	if (mail->has_own_id || mail->token_conversation != 0) {
+		plan->route = if_known;
+	} else if (mail->name_count > 0) {
+		plan->asks_store = true;
+		plan->if_known = if_known;
+	}
+}
+
+static void route_outbound(struct plan *plan, const struct mail *mail)
+{
+	if (says(mail, "Rejoinder", "no"))
+		return;
+	plan->is_opted_in = says(mail, "Rejoinder", "yes") ||
+	                    header_get(&mail->header, "Rejoinder-Reference") != NULL;
+	plan->account = outbound_account(mail, plan->is_opted_in);
+	if (plan->account != NULL && outbound_may_rewrite(mail, plan->account)) {
+		plan->route = ROUTE_OUTBOUND;
+		return;
+	}
+	plan->account = NULL;
+	if (mail->is_from_inside)
+		ask_store(plan, mail, ROUTE_TRACKED);
+}
+
+void plan_route(struct plan *plan, const struct mail *mail)
+{
+	bool is_staff = mail_is_trusted(mail) && mail->sender[0] != '\0';
+
+	memset(plan, 0, sizeof(*plan));
+	plan->route = has_fields_of_ours(mail) ? ROUTE_STRIP : ROUTE_PASS;
+	for (size_t i = 0; i < mail->rcpt_count && plan->account == NULL; i++)
+		plan->account = mail->rcpts[i].account;
+
+	if (mail->is_alert)
+		plan->route = mail->has_own_id ? ROUTE_ALERT : ROUTE_STRIP;
+	else if (is_staff && mail->has_outside_rcpt)
+		route_outbound(plan, mail);
+	else if (is_staff && mail->is_from_inside && mail->has_account_rcpt)
+		plan->route = ROUTE_INTERNAL;
+	else if (is_staff && mail->is_from_inside)
+		ask_store(plan, mail, ROUTE_INTERNAL);
+	else if (mail_is_trusted(mail) && mail->has_outside_rcpt)
+		return; /* our own reports and receipts to the outside: no tag leaves */
+	else if (mail->has_account_rcpt || looks_like_report(mail))
+		plan->route = ROUTE_INBOUND;
+	else
+		ask_store(plan, mail, ROUTE_INBOUND);
+}
+
+/* What every route records alike. */
+static void record_common(struct plan *plan, const struct mail *mail)
+{
+	struct record *record = &plan->record;
+	const struct field *subject = header_field(&mail->header, "Subject", 1);
+
+	if (subject != NULL)
+		plan->subject = subject_decode(subject->value, subject->length, 500);
+	record->class = mail->classification.class;
+	record->rule = mail->classification.rule;
+	record->received_at = mail->received_at;
+	record->msgid = mail->msgid;
+	record->from = mail_from(mail);
+	record->subject = plan->subject;
+	record->names = mail->names;
+	record->name_count = mail->name_count;
+	record->account = plan->account != NULL ? plan->account->name : NULL;
+	record->invalid_tokens = mail->bad_tokens;
+	record->arrival = mail->fetched_for != NULL ? ARRIVAL_FETCH
+	                  : mail->client.is_local   ? ARRIVAL_LOCAL
+	                                            : ARRIVAL_SMTP;
+	record->queue_id = mail->queue_id[0] != '\0' ? mail->queue_id : NULL;
+	record->client = mail->client.address;
+
+	memcpy(plan->ids, mail->ids, mail->id_count * sizeof(plan->ids[0]));
+	record->match.ids = plan->ids;
+	record->match.id_count = mail->id_count;
+	record->match.token_conversation = mail->token_conversation;
+
+	/* Believed of a trusted client only: a field from outside is a forgery. */
+	if (mail_is_trusted(mail)) {
+		const struct field *field = header_field(&mail->header, "Rejoinder-Reference", 1);
+		if (field != NULL)
+			plan->reference =
+				subject_decode(field->value, field->length, REFERENCE_BYTES);
+		if (plan->reference != NULL && plan->reference[0] != '\0')
+			record->reference = plan->reference;
+	}
+	if (plan->account != NULL && plan->account->keep_text) {
+		struct message message = {.header = &mail->header,
+		                          .body = mail->body.data,
+		                          .body_length = mail->body.length};
+		plan->text = message_new_text(&message, 1024);
+		record->text = plan->text;
+	}
+}
+
+void plan_record(struct plan *plan, const struct mail *mail)
+{
+	const char *date = header_get(&mail->header, "Date");
+	struct record *record = &plan->record;
+
+	record_common(plan, mail);
+	if (plan->route == ROUTE_OUTBOUND || plan->route == ROUTE_TRACKED)
+		outbound_record(plan, mail);
+	else
+		inbound_record(plan, mail);
+	if (plan->route == ROUTE_ALERT)
+		record->class = CLASS_NOTIFICATION;
+	if (plan->route == ROUTE_STRIP)
+		return;
+	/*
+	 * Over the From that leaves, so that a message that passes twice (after a
+	 * content filter) is known again although its From was rewritten.
+	 */
+	record_key(record->key, mail->msgid,
+	           plan->final_from != NULL ? plan->final_from : record->from, date,
+	           record->direction, plan->subject, mail->body.data, mail->body.length);
+}
+
+void plan_edits(const struct plan *plan, const struct mail *mail, const struct recorded *recorded,
+                struct edit_list *edits)
+{
+	memset(edits, 0, sizeof(*edits));
+	if (plan->route == ROUTE_OUTBOUND || plan->route == ROUTE_TRACKED)
+		outbound_edits(plan, mail, recorded, edits);
+	else if ((plan->route == ROUTE_INTERNAL || plan->route == ROUTE_INBOUND) &&
+	         recorded != NULL)
+		inbound_edits(plan, mail, recorded, edits);
+	else
+		edit_delete_ours(edits, &mail->header);
+}
+
+void plan_release(struct plan *plan)
+{
+	free(plan->subject);
+	free(plan->text);
+	free(plan->reference);
+	free(plan->added_msgid);
+	free(plan->final_from);
+	free(plan->recipients);
+	free(plan->failures);
+	memset(plan, 0, sizeof(*plan));
+}

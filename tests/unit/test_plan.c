@@ -1,0 +1,597 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/memory.h"
+#include "lib/conversation/mark.h"
+#include "lib/conversation/token.h"
+#include "milter/plan.h"
+
+/*
+ * From a message and a configuration to the edits, without a store: what the
+ * store would have answered stands in the row.  In every text of a row @T@ is
+ * the token of conversation 42 at company.test, @B@ one with its last character
+ * changed, @C@ the conversation's id, @F@ and @A@ are the marks of the fetcher (for account Support)
+ * and of the scheduler.
+ */
+
+#define NOW          ((int64_t)1800000000)
+#define CONVERSATION 42
+
+static const char configuration[] =
+	"[rejoinder]\n"
+	"domains = company.test\n"
+	"staff = @company.test\n"
+	"exclude_recipients = @excluded.example\n"
+	"[account \"Replies\"]\n"
+	"address = replies@company.test\n"
+	"incoming = yes\noutgoing = yes\ndefault_incoming = yes\ndefault_outgoing = yes\n"
+	"senders = jane@company.test\n"
+	"[account \"Support\"]\n"
+	"address = support@company.test\n"
+	"display_name = Company Support\n"
+	"incoming = yes\noutgoing = yes\nfrom = account\n"
+	"senders = bob@company.test\n"
+	"[account \"Sales\"]\n"
+	"address = sales@company.test\n"
+	"display_name = Sales, Company\n"
+	"incoming = yes\noutgoing = yes\nfrom = name\ndeliver = mailbox\n"
+	"[account \"Jobs\"]\n"
+	"address = jobs@company.test\n"
+	"incoming = yes\noutgoing = yes\nreply_to = plain\ndeliver = none\n"
+	"[account \"Both\"]\n"
+	"address = both@company.test\n"
+	"incoming = yes\ndeliver = both\n";
+
+static struct policy policy;
+static char token[TOKEN_SIZE], bad_token[TOKEN_SIZE], conversation_text[CONVERSATION_ID_SIZE];
+static char other_token[TOKEN_SIZE], fetched_mark[MARK_SIZE], alert_mark[MARK_SIZE];
+
+static int set_up(void **state)
+{
+	char path[] = "/tmp/rejoinder-test-XXXXXX";
+	struct string_list mistakes = {0};
+	int fd = mkstemp(path);
+	(void)state;
+
+	if (fd < 0 || write(fd, configuration, strlen(configuration)) < 0)
+		return -1;
+	close(fd);
+	if (config_load(path, &policy.config, &mistakes) < 0) {
+		for (size_t i = 0; i < mistakes.count; i++)
+			fprintf(stderr, "%s\n", mistakes.items[i]);
+		return -1;
+	}
+	unlink(path);
+	string_list_release(&mistakes);
+	policy.keys = (struct keyring){.keys = {{.id = 'a',
+	                                         .made_on = "2026-01-01",
+	                                         .bytes = "thirty-two bytes of a test key.."}},
+	                               .count = 1};
+	token_make(token, &policy.keys, CONVERSATION, NOW, "company.test");
+	token_make(other_token, &policy.keys, CONVERSATION + 1, NOW, "company.test");
+	strcpy(bad_token, token);
+	bad_token[TOKEN_LENGTH - 1] = token[TOKEN_LENGTH - 1] == 'a' ? 'b' : 'a';
+	conversation_id_format(CONVERSATION, conversation_text);
+	mark_make(fetched_mark, &policy.keys, MARK_FETCHED, "Support", NOW);
+	mark_make(alert_mark, &policy.keys, MARK_ALERT, conversation_text, NOW);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	config_free(policy.config);
+	return 0;
+}
+
+/* Replace @T@ and its like. Heap string. */
+static char *fill_in(const char *text)
+{
+	const struct {
+		const char *name, *value;
+	} values[] = {{"@T@", token},       {"@B@", bad_token},    {"@C@", conversation_text},
+	              {"@O@", other_token}, {"@F@", fetched_mark}, {"@A@", alert_mark}};
+	struct buffer out;
+
+	buffer_init(&out, 100000);
+	while (*text != '\0') {
+		size_t i = 0;
+
+		while (i < 6 && strncmp(text, values[i].name, 3) != 0)
+			i++;
+		if (i < 6)
+			buffer_append_text(&out, values[i].value);
+		else
+			buffer_append_char(&out, *text);
+		text += i < 6 ? 3 : 1;
+	}
+	return buffer_take(&out);
+}
+
+enum who { OUTSIDE, STAFF, LOCAL, INTERNAL };
+
+struct row {
+	const char *sentence;
+	enum who who;
+	const char *sender, *rcpts; /* recipients separated by blanks */
+	const char *header, *body;
+	enum route route;
+	const char *owner;    /* of the conversation, as the store says */
+	const char *expected; /* the edits, a line each; NULL: not looked at */
+};
+
+static struct mail *mail_of_row(const struct row *row)
+{
+	struct mail *mail = mail_new(&policy);
+	char *header = fill_in(row->header), *rcpts = fill_in(row->rcpts), *rest = rcpts, *rcpt;
+	struct header parsed;
+
+	mail->client.is_authenticated = row->who == STAFF;
+	mail->client.is_local = row->who == LOCAL;
+	mail->client.is_internal = row->who == INTERNAL;
+	mail->received_at = NOW;
+	mail->sender = xstrdup(row->sender);
+	while ((rcpt = strsep(&rest, " ")) != NULL)
+		mail_add_rcpt(mail, rcpt);
+	header_init(&parsed);
+	header_parse(&parsed, header, strlen(header));
+	for (size_t i = 0; i < parsed.count; i++)
+		header_add(&mail->header, parsed.fields[i].name, parsed.fields[i].value,
+		           parsed.fields[i].length);
+	header_release(&parsed);
+	if (row->body != NULL)
+		buffer_append_text(&mail->body, row->body);
+	free(header);
+	free(rcpts);
+	return mail;
+}
+
+static char *describe(const struct edit_list *edits)
+{
+	static const char *const kinds[] = {
+		[EDIT_SET_FIELD] = "set",       [EDIT_DELETE_FIELD] = "delete",
+		[EDIT_INSERT_FIELD] = "insert", [EDIT_SET_SENDER] = "sender",
+		[EDIT_ADD_RCPT] = "to",         [EDIT_DELETE_RCPT] = "not to",
+	};
+	struct buffer out;
+
+	buffer_init(&out, 100000);
+	for (size_t i = 0; i < edits->count; i++) {
+		const struct edit *edit = &edits->items[i];
+		buffer_append_text(&out, kinds[edit->kind]);
+		if (edit->name != NULL)
+			buffer_printf(&out, " %s", edit->name);
+		if (edit->name != NULL && edit->kind != EDIT_INSERT_FIELD)
+			buffer_printf(&out, " %u", edit->index);
+		if (edit->value != NULL)
+			buffer_printf(&out, edit->name != NULL ? ": %s" : " %s", edit->value);
+		buffer_append_char(&out, '\n');
+	}
+	if (edits->is_discard)
+		buffer_append_text(&out, "discard\n");
+	return buffer_take(&out);
+}
+
+#define HUMAN    "Message-ID: <1@x>\nDate: today\nSubject: hello\n"
+#define CUSTOMER "From: Customer <customer@example.org>\n" HUMAN
+#define JANE     "From: Jane Doe <jane@company.test>\n" HUMAN
+#define OUR_TAG                                                                                    \
+	"insert Rejoinder-Sender: stranger\n"                                                      \
+	"insert Rejoinder-Class: human; rule=none\n"                                               \
+	"insert Rejoinder-Match: token\n"                                                          \
+	"insert Rejoinder-Conversation: @C@\n"
+#define OWNED_TAG     "insert Rejoinder-Owner: jane@company.test\n" OUR_TAG
+#define REPLY_TO_JANE "Jane Doe <replies+@T@@company.test>\n"
+
+static const struct row rows[] = {
+	{"staff to the outside under an account", STAFF, "jane@company.test",
+         "customer@example.org", JANE, NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: Jane Doe <replies+@T@@company.test>\n"
+         "insert References: <@T@@company.test>\n"},
+	{"the same through sendmail(1)", LOCAL, "jane@company.test", "customer@example.org", JANE,
+         NULL, ROUTE_OUTBOUND, NULL, NULL},
+	{"one outside and one inside recipient is outbound", STAFF, "jane@company.test",
+         "bob@company.test customer@example.org", JANE, NULL, ROUTE_OUTBOUND, NULL, NULL},
+	{"the same From, but the client is not trusted", OUTSIDE, "jane@company.test",
+         "customer@example.org", JANE, NULL, ROUTE_PASS, NULL, NULL},
+	{"a sender whom no account names", STAFF, "eve@company.test", "customer@example.org",
+         "From: eve@company.test\n" HUMAN, NULL, ROUTE_PASS, NULL, NULL},
+	{"who opts in leaves by the default account", STAFF, "eve@company.test",
+         "customer@example.org", "From: eve@company.test\nRejoinder: yes\n" HUMAN, NULL,
+         ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: replies+@T@@company.test\n"
+         "insert References: <@T@@company.test>\n"
+         "delete Rejoinder 1\n"},
+	{"a reference opts in", STAFF, "eve@company.test", "customer@example.org",
+         "From: eve@company.test\nRejoinder-Reference: Sales Order SO-0001\n" HUMAN, NULL,
+         ROUTE_OUTBOUND, NULL, NULL},
+	{"a reference from outside is stripped", OUTSIDE, "eve@example.org", "jane@company.test",
+         "From: eve@example.org\nRejoinder-Reference: x\n" HUMAN, NULL, ROUTE_STRIP, NULL,
+         "delete Rejoinder-Reference 1\n"},
+	{"Rejoinder: no is taken out, and nothing else is done", STAFF, "jane@company.test",
+         "customer@example.org", "Rejoinder: no\n" JANE, NULL, ROUTE_STRIP, NULL,
+         "delete Rejoinder 1\n"},
+	{"another domain's default does not exist", STAFF, "eve@example.net",
+         "customer@example.org", "From: eve@example.net\nRejoinder: yes\n" HUMAN, NULL, ROUTE_STRIP,
+         NULL, NULL},
+	{"two authors are nobody's to rewrite", STAFF, "jane@company.test", "customer@example.org",
+         "From: jane@company.test, bob@company.test\n" HUMAN, NULL, ROUTE_PASS, NULL, NULL},
+	{"two From fields neither", STAFF, "jane@company.test", "customer@example.org",
+         "From: bob@company.test\n" JANE, NULL, ROUTE_PASS, NULL, NULL},
+	{"an excluded recipient", STAFF, "jane@company.test", "a@excluded.example b@example.org",
+         JANE, NULL, ROUTE_PASS, NULL, NULL},
+	{"a Reply-To that leads elsewhere", STAFF, "jane@company.test", "customer@example.org",
+         JANE "Reply-To: jane@home.example\n", NULL, ROUTE_PASS, NULL, NULL},
+	{"a Reply-To inside is replaced, further ones go", STAFF, "jane@company.test",
+         "customer@example.org", JANE "Reply-To: jane@company.test\nReply-To: bob@company.test\n",
+         NULL, ROUTE_OUTBOUND, NULL,
+         "set Reply-To 1: " REPLY_TO_JANE "delete Reply-To 2\n"
+         "insert References: <@T@@company.test>\n"},
+	{"a Reply-To that is another account of ours keeps it", STAFF, "jane@company.test",
+         "customer@example.org", JANE "Reply-To: support@company.test\n", NULL, ROUTE_OUTBOUND,
+         NULL,
+         "set Reply-To 1: Jane Doe <support+@T@@company.test>\n"
+         "insert References: <@T@@company.test>\n"},
+	{"the null sender is never touched", STAFF, "", "customer@example.org", JANE, NULL,
+         ROUTE_PASS, NULL, NULL},
+	{"list mail is never touched", STAFF, "jane@company.test", "customer@example.org",
+         JANE "List-Id: <x.example.org>\n", NULL, ROUTE_STRIP, NULL, ""},
+	{"an invitation is never touched", STAFF, "jane@company.test", "customer@example.org",
+         JANE "Content-Type: text/calendar; method=REQUEST\n", "BEGIN:VCALENDAR\n", ROUTE_STRIP,
+         NULL, ""},
+	{"the account's address with the user's name", STAFF, "bob@company.test",
+         "customer@example.org",
+         "From: =?utf-8?q?B=C3=B6b?= <bob@company.test>\nSender: bob@company.test\n"
+         "Disposition-Notification-To: bob@company.test\n" HUMAN,
+         NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: =?utf-8?q?B=C3=B6b?=\n <support+@T@@company.test>\n"
+         "sender support@company.test\n"
+         "set From 1: =?utf-8?q?B=C3=B6b?= <support@company.test>\n"
+         "delete Disposition-Notification-To 1\n"
+         "delete Sender 1\n"
+         "insert References: <@T@@company.test>\n"},
+	{"the account's address and name", STAFF, "erp@company.test", "customer@example.org",
+         "From: ERP <sales@company.test>\n" HUMAN, NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: \"Sales, Company\"\n <sales+@T@@company.test>\n"
+         "sender sales@company.test\n"
+         "set From 1: \"Sales, Company\" <sales@company.test>\n"
+         "insert References: <@T@@company.test>\n"},
+	{"the plain address where sub-addressing does not work", STAFF, "jobs@company.test",
+         "customer@example.org", "From: jobs@company.test\n" HUMAN, NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: jobs@company.test\n"
+         "insert References: <@T@@company.test>\n"},
+	{"an answer keeps its References behind our id", STAFF, "jane@company.test",
+         "customer@example.org", JANE "References: <a@x>\n <b@x>\nIn-Reply-To: <b@x>\n", NULL,
+         ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: " REPLY_TO_JANE
+         "set References 1: <@T@@company.test>\n\t<a@x>\n <b@x>\n"},
+	{"an answer without References gets what it answers", STAFF, "jane@company.test",
+         "customer@example.org", JANE "In-Reply-To: <b@x>\n", NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: " REPLY_TO_JANE "insert References: <@T@@company.test>\n\t<b@x>\n"},
+	{"our id stands once", STAFF, "jane@company.test", "customer@example.org",
+         JANE "References: <@T@@company.test> <b@x>\n", NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: " REPLY_TO_JANE},
+	{"a forged id of ours does not count as ours", STAFF, "jane@company.test",
+         "customer@example.org", JANE "References: <@B@@company.test>\n", NULL, ROUTE_OUTBOUND,
+         NULL,
+         "insert Reply-To: " REPLY_TO_JANE
+         "set References 1: <@T@@company.test>\n\t<@B@@company.test>\n"},
+	{"a token leaves the envelope when the customer is there too", STAFF, "jane@company.test",
+         "customer@example.org replies+@T@@company.test", JANE "References: <@T@@company.test>\n",
+         NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: " REPLY_TO_JANE "not to replies+@T@@company.test\n"},
+	{"a staff answer that no account names is tracked", STAFF, "eve@company.test",
+         "customer@example.org replies+@T@@company.test", "From: eve@company.test\n" HUMAN, NULL,
+         ROUTE_TRACKED, NULL, "not to replies+@T@@company.test\n"},
+
+	{"an answer goes to the owner", OUTSIDE, "customer@example.org", "replies+@T@@company.test",
+         CUSTOMER, NULL, ROUTE_INBOUND, "jane@company.test",
+         OWNED_TAG "to jane@company.test\nnot to replies+@T@@company.test\n"},
+	{"in whatever case the relay wrote it", OUTSIDE, "customer@example.org",
+         "<REPLIES+@T@@Company.TEST>", CUSTOMER, NULL, ROUTE_INBOUND, "jane@company.test",
+         OWNED_TAG "to jane@company.test\nnot to <REPLIES+@T@@Company.TEST>\n"},
+	{"an owner who is there already gets one copy", OUTSIDE, "customer@example.org",
+         "Jane@company.test replies+@T@@company.test", CUSTOMER, NULL, ROUTE_INBOUND,
+         "jane@company.test", OWNED_TAG "not to replies+@T@@company.test\n"},
+	{"without an owner it stays in the mailbox", OUTSIDE, "customer@example.org",
+         "replies+@T@@company.test", CUSTOMER, NULL, ROUTE_INBOUND, NULL, OUR_TAG},
+	{"an owner who is no staff (any more) neither", OUTSIDE, "customer@example.org",
+         "replies+@T@@company.test", CUSTOMER, NULL, ROUTE_INBOUND, "gone@elsewhere.example",
+         "insert Rejoinder-Owner: gone@elsewhere.example\n" OUR_TAG},
+	{"deliver = mailbox", OUTSIDE, "customer@example.org", "sales+@T@@company.test", CUSTOMER,
+         NULL, ROUTE_INBOUND, "jane@company.test", OWNED_TAG},
+	{"deliver = both", OUTSIDE, "customer@example.org", "both+@T@@company.test", CUSTOMER, NULL,
+         ROUTE_INBOUND, "jane@company.test", OWNED_TAG "to jane@company.test\n"},
+	{"deliver = none, and nobody else", OUTSIDE, "customer@example.org",
+         "jobs+@T@@company.test", CUSTOMER, NULL, ROUTE_INBOUND, "jane@company.test",
+         OWNED_TAG "discard\n"},
+	{"deliver = none, but others get it", OUTSIDE, "customer@example.org",
+         "jobs+@T@@company.test bob@company.test", CUSTOMER, NULL, ROUTE_INBOUND,
+         "jane@company.test", OWNED_TAG "not to jobs+@T@@company.test\n"},
+	{"forged fields go, each by its own index, before ours come", OUTSIDE,
+         "customer@example.org", "replies+@T@@company.test",
+         "Rejoinder-Match: a\nX: y\nrejoinder-match: b\nRejoinder-Zz: c\n" CUSTOMER, NULL,
+         ROUTE_INBOUND, NULL,
+         "delete Rejoinder-Zz 1\ndelete rejoinder-match 2\ndelete Rejoinder-Match 1\n" OUR_TAG},
+	{"mail to a person with our id in References", OUTSIDE, "customer@example.org",
+         "jane@company.test", CUSTOMER "References: <@T@@company.test>\n", NULL, ROUTE_INBOUND,
+         "jane@company.test", OWNED_TAG},
+	{"mail to a person that says nothing", OUTSIDE, "customer@example.org", "jane@company.test",
+         CUSTOMER, NULL, ROUTE_PASS, NULL, NULL},
+	{"a report never changes its recipients", OUTSIDE, "", "replies+@T@@company.test",
+         "From: MAILER-DAEMON@example.org\nContent-Type: multipart/report; "
+         "report-type=delivery-status; boundary=b\n" HUMAN,
+         "--b\n\nfailed\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+         "Final-Recipient: rfc822; a@example.org\nAction: failed\nStatus: 5.1.1\n\n--b--\n",
+         ROUTE_INBOUND, "jane@company.test", NULL},
+	{"a colleague's answer to the token alone is internal", STAFF, "bob@company.test",
+         "replies+@T@@company.test", "From: bob@company.test\n" HUMAN, NULL, ROUTE_INTERNAL,
+         "jane@company.test", OWNED_TAG "to jane@company.test\nnot to replies+@T@@company.test\n"},
+	{"with another recipient the token leaves", STAFF, "bob@company.test",
+         "replies+@T@@company.test eve@company.test", "From: bob@company.test\n" HUMAN, NULL,
+         ROUTE_INTERNAL, "jane@company.test", OWNED_TAG "not to replies+@T@@company.test\n"},
+	{"staff to staff, no conversation", STAFF, "bob@company.test", "jane@company.test",
+         "From: bob@company.test\n" HUMAN, NULL, ROUTE_PASS, NULL, NULL},
+	{"an owner in whose own mailbox it arrives keeps it", INTERNAL, "customer@example.org",
+         "jane@company.test", "Rejoinder-Mark: @F@\n" CUSTOMER, NULL, ROUTE_INBOUND,
+         "jane@company.test", "delete Rejoinder-Mark 1\n" OWNED_TAG},
+	{"an owner who became an account does not get it past the account", OUTSIDE,
+         "customer@example.org", "support+@T@@company.test", CUSTOMER, NULL, ROUTE_INBOUND,
+         "support@company.test", "insert Rejoinder-Owner: support@company.test\n" OUR_TAG},
+	{"the token of a second conversation keeps its copy", OUTSIDE, "customer@example.org",
+         "replies+@T@@company.test replies+@O@@company.test", CUSTOMER, NULL, ROUTE_INBOUND,
+         "jane@company.test", OWNED_TAG "to jane@company.test\nnot to replies+@T@@company.test\n"},
+	{"a foreign Reply-To that is not the first is one too", STAFF, "jane@company.test",
+         "customer@example.org", JANE "Reply-To: jane@company.test, partner@example.com\n", NULL,
+         ROUTE_PASS, NULL, NULL},
+	{"and one in a second field", STAFF, "jane@company.test", "customer@example.org",
+         JANE "Reply-To: jane@company.test\nReply-To: partner@example.com\n", NULL, ROUTE_PASS,
+         NULL, NULL},
+	{"an address in place of a name does not leave", STAFF, "bob@company.test",
+         "customer@example.org",
+         "From: \"bob@company.test\" <bob@company.test>\nMail-Reply-To: bob@company.test\n" HUMAN,
+         NULL, ROUTE_OUTBOUND, NULL,
+         "insert Reply-To: Company Support\n <support+@T@@company.test>\n"
+         "sender support@company.test\n"
+         "set From 1: Company Support <support@company.test>\n"
+         "delete Mail-Reply-To 1\n"
+         "insert References: <@T@@company.test>\n"},
+	{"a program that opts in", STAFF, "noreply@company.test", "customer@example.org",
+         "From: noreply@company.test\nRejoinder: yes\n" HUMAN, NULL, ROUTE_OUTBOUND, NULL, NULL},
+	{"a client that answers from the token", STAFF, "jane@company.test", "customer@example.org",
+         "From: Jane <replies+@T@@company.test>\n" HUMAN "References: <@T@@company.test>\n", NULL,
+         ROUTE_TRACKED, NULL, NULL},
+	{"what the fetcher brings is inbound, though an internal host hands it over", INTERNAL,
+         "customer@example.org", "box@company.test",
+         "Rejoinder-Mark: @F@\nDelivered-To: support@provider.example\n" CUSTOMER, NULL,
+         ROUTE_INBOUND, "jane@company.test",
+         "delete Rejoinder-Mark 1\ndelete Delivered-To 1\n" OWNED_TAG
+         "to jane@company.test\nnot to box@company.test\n"},
+	{"its mark is not believed from outside", OUTSIDE, "customer@example.org",
+         "box@company.test", "Rejoinder-Mark: @F@\n" CUSTOMER, NULL, ROUTE_STRIP, NULL,
+         "delete Rejoinder-Mark 1\n"},
+	{"a reference in fetched mail is not believed", INTERNAL, "jane@company.test",
+         "box@company.test",
+         "Rejoinder-Mark: @F@\nRejoinder-Reference: x\nFrom: jane@company.test\n" HUMAN, NULL,
+         ROUTE_INBOUND, NULL, "delete Rejoinder-Reference 1\ndelete Rejoinder-Mark 1\n" OUR_TAG},
+	{"an alert passes as it is", INTERNAL, "postmaster@company.test", "jane@company.test",
+         "Rejoinder-Mark: @A@\nFrom: postmaster@company.test\n"
+         "References: <@T@@company.test>\nAuto-Submitted: auto-generated\n" HUMAN,
+         NULL, ROUTE_ALERT, "jane@company.test", "delete Rejoinder-Mark 1\n"},
+	{"a digest names no conversation", INTERNAL, "postmaster@company.test", "jane@company.test",
+         "Rejoinder-Mark: @A@\nFrom: postmaster@company.test\n" HUMAN, NULL, ROUTE_STRIP, NULL,
+         "delete Rejoinder-Mark 1\n"},
+};
+
+static void from_message_to_edits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		struct mail *mail = mail_of_row(row);
+		struct recorded recorded = {.conversation = CONVERSATION,
+		                            .first_received_at = NOW,
+		                            .reason = MATCH_TOKEN,
+		                            .class = CLASS_HUMAN,
+		                            .rule = (char[]){"none"},
+		                            .owner = row->owner != NULL ? xstrdup(row->owner)
+		                                                        : NULL};
+		struct edit_list edits = {0};
+		struct plan plan;
+
+		mail_read_header(mail);
+		plan_route(&plan, mail);
+		if (plan.route != ROUTE_PASS && plan.route != ROUTE_STRIP) {
+			mail_read_body(mail);
+			plan_record(&plan, mail);
+			recorded.class = plan.record.class;
+		}
+		if (plan.route != row->route)
+			fail_msg("%s: the route is %s", row->sentence, route_name(plan.route));
+		if (row->expected != NULL) {
+			char *expected = fill_in(row->expected), *found;
+
+			plan_edits(&plan, mail, plan.route == ROUTE_STRIP ? NULL : &recorded,
+			           &edits);
+			found = describe(&edits);
+			if (strcmp(found, expected) != 0)
+				fail_msg("%s: found edits\n%sexpected\n%s", row->sentence, found,
+				         expected);
+			free(found);
+			free(expected);
+		}
+		edit_list_release(&edits);
+		plan_release(&plan);
+		mail_free(mail);
+		free(recorded.owner);
+	}
+}
+
+static const struct row *row_named(const char *sentence)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].sentence, sentence) == 0)
+			return &rows[i];
+	fail_msg("no row \"%s\"", sentence);
+	return NULL;
+}
+
+static void what_is_recorded(void **state)
+{
+	static const struct {
+		const char *sentence;
+		enum direction direction;
+		bool starts_wait, ends_waits, may_open;
+		const char *owner;
+		size_t recipients;
+	} records[] = {
+		{"one outside and one inside recipient is outbound", DIRECTION_OUT, false, true,
+	         true, "jane@company.test", 2},
+		{"a program that opts in", DIRECTION_OUT, false, true, true, NULL, 1},
+		{"a client that answers from the token", DIRECTION_OUT, false, true, false, NULL,
+	         1},
+		{"the account's address and name", DIRECTION_OUT, false, true, true, NULL, 1},
+		{"a staff answer that no account names is tracked", DIRECTION_OUT, false, true,
+	         false, "eve@company.test", 1},
+		{"an answer goes to the owner", DIRECTION_IN, true, false, true, NULL, 1},
+		{"mail to a person with our id in References", DIRECTION_IN, true, false, false,
+	         NULL, 1},
+		{"a report never changes its recipients", DIRECTION_IN, false, false, false, NULL,
+	         1},
+		{"a colleague's answer to the token alone is internal", DIRECTION_INTERNAL, false,
+	         false, true, NULL, 1},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		struct mail *mail = mail_of_row(row_named(records[i].sentence));
+		struct plan plan;
+
+		mail_read_header(mail);
+		plan_route(&plan, mail);
+		mail_read_body(mail);
+		plan_record(&plan, mail);
+		const struct record *record = &plan.record;
+		if (record->direction != records[i].direction ||
+		    record->starts_wait != records[i].starts_wait ||
+		    record->ends_waits != records[i].ends_waits ||
+		    record->match.may_open != records[i].may_open ||
+		    record->recipient_count != records[i].recipients ||
+		    (record->owner == NULL) != (records[i].owner == NULL) ||
+		    (record->owner != NULL && strcmp(record->owner, records[i].owner) != 0))
+			fail_msg("%s: dir=%s starts=%d ends=%d opens=%d owner=%s recipients=%zu",
+			         records[i].sentence, direction_name(record->direction),
+			         record->starts_wait, record->ends_waits, record->match.may_open,
+			         record->owner != NULL ? record->owner : "none",
+			         record->recipient_count);
+		plan_release(&plan);
+		mail_free(mail);
+	}
+}
+
+static void fetched_mail_is_matched_by_its_header(void **state)
+{
+	struct row row = {
+		"",
+		INTERNAL,
+		"customer@example.org",
+		"box@company.test",
+		"Rejoinder-Mark: @F@\nTo: a@example.org, Jane <replies+@T@@company.test>\n" CUSTOMER,
+		NULL,
+		ROUTE_INBOUND,
+		NULL,
+		NULL};
+	struct mail *mail = mail_of_row(&row);
+	struct plan plan;
+	(void)state;
+
+	mail_read_header(mail);
+	plan_route(&plan, mail);
+	mail_read_body(mail);
+	plan_record(&plan, mail);
+	assert_true(plan.record.match.token_conversation == CONVERSATION);
+	assert_string_equal(plan.record.account, "Support");
+	assert_int_equal(plan.record.arrival, ARRIVAL_FETCH);
+	assert_true(plan.record.starts_wait);
+	plan_release(&plan);
+	mail_free(mail);
+}
+
+static void machine_mail_of_our_side_is_no_answer(void **state)
+{
+	static const struct row row = {"", STAFF, "", "", "", NULL, ROUTE_OUTBOUND, NULL, NULL};
+	struct row machine = row;
+	struct plan plan;
+	struct mail *mail;
+	(void)state;
+
+	machine.sender = "jane@company.test";
+	machine.rcpts = "customer@example.org";
+	machine.header = JANE "Auto-Submitted: auto-generated\n";
+	mail = mail_of_row(&machine);
+	mail_read_header(mail);
+	plan_route(&plan, mail);
+	mail_read_body(mail);
+	plan_record(&plan, mail);
+	assert_int_equal(plan.record.class, CLASS_NOTIFICATION);
+	assert_false(plan.record.ends_waits);
+	assert_null(plan.record.owner);
+	plan_release(&plan);
+	mail_free(mail);
+}
+
+/* A message without an id gets the same one each time it is tried. */
+static void an_added_message_id_stays_the_same(void **state)
+{
+	struct row row = {"",
+	                  STAFF,
+	                  "jane@company.test",
+	                  "customer@example.org",
+	                  "From: jane@company.test\nDate: today\nSubject: hello\n",
+	                  "text\n",
+	                  ROUTE_OUTBOUND,
+	                  NULL,
+	                  NULL};
+	char *ids[2];
+	unsigned char keys[2][DIGEST_BYTES];
+	(void)state;
+
+	for (int i = 0; i < 2; i++) {
+		struct mail *mail = mail_of_row(&row);
+		struct plan plan;
+
+		mail_read_header(mail);
+		plan_route(&plan, mail);
+		mail_read_body(mail);
+		plan_record(&plan, mail);
+		assert_non_null(plan.record.msgid);
+		ids[i] = xstrdup(plan.record.msgid);
+		memcpy(keys[i], plan.record.key, DIGEST_BYTES);
+		plan_release(&plan);
+		mail_free(mail);
+	}
+	assert_string_equal(ids[0], ids[1]);
+	assert_memory_equal(keys[0], keys[1], DIGEST_BYTES);
+	free(ids[0]);
+	free(ids[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(from_message_to_edits),
+		cmocka_unit_test(what_is_recorded),
+		cmocka_unit_test(fetched_mail_is_matched_by_its_header),
+		cmocka_unit_test(machine_mail_of_our_side_is_no_answer),
+		cmocka_unit_test(an_added_message_id_stays_the_same),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
