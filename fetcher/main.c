@@ -1,0 +1,101 @@
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "fetcher/arguments.h"
+#include "fetcher/once.h"
+#include "fetcher/schedule.h"
+#include "lib/base/log.h"
+#include "lib/base/version.h"
+#include "lib/net/connection.h"
+
+#define PROGRAM     ARGUMENTS_PROGRAM
+#define STOP_WAIT_S 30
+
+static atomic_bool is_interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	atomic_store(&is_interrupted, true);
+}
+
+static int fetch_once(struct settings *settings, const struct arguments *arguments)
+{
+	/* The second one ends a poll that cannot be stopped in good order. */
+	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
+	int status;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+	status = once(settings, arguments->once, arguments->is_dry_run, &is_interrupted);
+	settings_drop(settings);
+	return status;
+}
+
+static int serve(struct settings *settings, const char *path)
+{
+	struct schedule *schedule;
+	struct error err;
+	sigset_t signals;
+	int caught = 0;
+
+	/* Blocked before there is another thread, so that only this one gets them. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	log_open(PROGRAM, (enum log_target)settings->config->log,
+	         (enum log_level)settings->config->log_level);
+	log_info("version %s hands mail to %s", REJOINDER_VERSION, settings->config->submit_to);
+	schedule = schedule_start(settings);
+	while (sigwait(&signals, &caught) == 0 && caught == SIGUSR1) {
+		settings = settings_load(path, &err);
+		if (settings == NULL) {
+			log_error("%s; the configuration in force stays", err.text);
+			continue;
+		}
+		schedule_reload(schedule, settings);
+		log_info("read %s again", path);
+	}
+	if (schedule_stop(schedule, STOP_WAIT_S)) {
+		log_info("stopped");
+		return EX_OK;
+	}
+	log_warning("stopped in the middle of a poll; what was in hand comes again");
+	_exit(EX_OK);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct settings *settings;
+	struct error err;
+	int status;
+
+	if (arguments_read(&arguments, argc, argv) != 0)
+		return arguments_usage(stderr, EX_USAGE);
+	if (arguments.wants_help)
+		return arguments_usage(stdout, EX_OK);
+	if (arguments.wants_version) {
+		puts(PROGRAM " " REJOINDER_VERSION);
+		return EX_OK;
+	}
+	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	connection_start_up();
+	settings = settings_load(arguments.config_path, &err);
+	if (settings != NULL) {
+		status = arguments.once != NULL ? fetch_once(settings, &arguments)
+		                                : serve(settings, arguments.config_path);
+	} else {
+		log_error("%s", err.text);
+		status = EX_CONFIG;
+	}
+	connection_shut_down();
+	return status;
+}

@@ -1,0 +1,67 @@
+#include "fetcher/todo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/memory.h"
+
+static int compare_uidl(const void *key, const void *row)
+{
+	return strcmp(key, ((const struct uidl_row *)row)->uidl);
+}
+
+static bool is_to_fetch(const struct pop3_item *item, const struct uidl_row *row,
+                        const struct todo_options *options)
+{
+	if (row == NULL)
+		return true;
+	if (row->state == UIDL_TOO_LARGE && item->size_bytes > (uint64_t)options->max_message_bytes)
+		return false;
+	/* The cause may be gone: a limit raised, a mailbox made. */
+	return (row->state == UIDL_REFUSED || row->state == UIDL_TOO_LARGE) &&
+	       (options->retries_now || row->done_at + TODO_RETRY_S <= options->now);
+}
+
+static bool is_to_drop(const struct uidl_row *row, const struct todo_options *options)
+{
+	return row != NULL && row->state == UIDL_DELIVERED && options->leave_s >= 0 &&
+	       row->done_at + options->leave_s <= options->now;
+}
+
+void todo_make(struct todo *todo, const struct pop3_listing *listing, const struct uidl_row *known,
+               size_t known_count, const struct todo_options *options)
+{
+	bool *is_listed = xzalloc(known_count + 1);
+
+	*todo = (struct todo){
+		.fetch = xreallocarray(NULL, listing->count + 1, sizeof(*todo->fetch)),
+		.drop = xreallocarray(NULL, listing->count + 1, sizeof(*todo->drop)),
+		.gone = xreallocarray(NULL, known_count + 1, sizeof(*todo->gone)),
+	};
+	for (size_t i = 0; i < listing->count; i++) {
+		const struct pop3_item *item = &listing->items[i];
+		const struct uidl_row *row = known_count == 0
+		                                     ? NULL
+		                                     : bsearch(item->uidl, known, known_count,
+		                                               sizeof(*known), compare_uidl);
+
+		if (row != NULL)
+			is_listed[row - known] = true;
+		if (is_to_fetch(item, row, options))
+			todo->fetch[todo->fetch_count++] = item;
+		else if (is_to_drop(row, options))
+			todo->drop[todo->drop_count++] = item;
+	}
+	for (size_t i = 0; i < known_count; i++)
+		if (!is_listed[i])
+			todo->gone[todo->gone_count++] = known[i].uidl;
+	free(is_listed);
+}
+
+void todo_release(struct todo *todo)
+{
+	free(todo->fetch);
+	free(todo->drop);
+	free(todo->gone);
+	*todo = (struct todo){0};
+}
