@@ -1,0 +1,59 @@
+#ifndef REJOINDER_SCHEDULER_LEVELS_H
+#define REJOINDER_SCHEDULER_LEVELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/config.h"
+#include "lib/base/list.h"
+#include "lib/store/alert.h"
+
+/*
+ * The alert levels of the configuration, applied to waits: when the next one is
+ * passed, and who is to be told which of those that were, in how many mails.  Pure.
+ */
+
+#define LEVEL_LATE_S 120 /* passed longer ago: nobody could tell in time */
+
+/* The enabled account of that name (any case), or NULL. */
+const struct account *levels_account(const struct config *config, const char *name);
+
+/* Set due_at to when the wait passes its next level; DUE_NEVER if its account has none. */
+void levels_plan(const struct config *config, struct planned_wait *wait);
+
+/* Do two configurations let any wait pass its levels at other times? */
+bool levels_differ(const struct config *config, const struct config *other);
+
+/* What is passed at one moment, for store_create_notices(). */
+struct passed_list {
+	struct passed_level *items;
+	size_t count;
+	size_t group_count;
+
+	size_t capacity;
+	struct string_list recipients; /* each once; the items point to these */
+};
+
+/*
+ * List the levels that these waits have passed at `now`, a row for each (wait,
+ * level, recipient), and move the waits on to the next one.  The word owner is the
+ * conversation's owner if he is staff, else the account's address.
+ *
+ * Rows of one wait and recipient are one group, thus one mail.  Those that are all late
+ * (LEVEL_LATE_S) share a group with all other such rows of the recipient: a digest.
+ *
+ * Returns how many waits passed any; the others stand behind them, planned anew.
+ */
+size_t levels_pass(const struct config *config, struct planned_wait *waits, size_t count,
+                   int64_t now, struct passed_list *list);
+
+/*
+ * List who is to be told in place of a recipient whom Postfix refuses: the
+ * address of each wait's account, or alert_from if that is the one refused;
+ * nobody if both are.  A row for each item of the notice, one mail a recipient.
+ */
+void levels_stand_in(const struct config *config, const struct notice *notice,
+                     struct passed_list *list);
+void passed_list_release(struct passed_list *list);
+
+#endif
