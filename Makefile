@@ -41,7 +41,7 @@ fuzz_tests := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/
 bench_tools := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 fault_shims := $(patsubst tests/fault/%.c,$(B)/tests/fault/%.so,$(wildcard tests/fault/*.c))
 
-programs := $(addprefix $(B)/bin/,rejoinder-milter rejoinder-fetcher rejoinder-scheduler)
+programs := $(addprefix $(B)/bin/,rejoinder-milter rejoinder-fetcher rejoinder-scheduler rejoinder)
 parts := $(addsuffix /parts.a,$(addprefix $(B)/,milter fetcher scheduler))
 
 .PHONY: all deps deps-bench demo check check-unit check-fuzz check-integration lint bench bench-fetch torture install clean tests-build

@@ -1,0 +1,78 @@
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/command.h"
+#include "lib/base/version.h"
+
+static const struct command commands[] = {
+	{"list", "[--waiting] [--account NAME] [--limit N] [--json]", "list conversations",
+         command_list},
+	{"show", "ID [--json]", "show a conversation and its timeline", command_show},
+	{"status", "[--json]", "say how Rejoinder is and what it holds", command_status},
+	{"accounts", "[--json]", "show the accounts and how their inboxes are", command_accounts},
+	{"fetch", "[--dry-run] NAME", "look into an inbox now", command_fetch},
+	{"config", "", "check the configuration and print what is in force", command_config},
+	{"keys", "list | add", "list the keys that sign tokens, or make a new one", command_keys},
+	{"close", "ID", "close a conversation", command_close},
+	{"reopen", "ID", "open a closed conversation again", command_reopen},
+	{"help", "[VERB]", "say how to use rejoinder", command_help},
+	{NULL, NULL, NULL, NULL},
+};
+
+const struct command *command_table(void)
+{
+	return commands;
+}
+
+static int find_and_run(struct invocation *invocation)
+{
+	const char *name = invocation->argv[0];
+	const char *nearest;
+
+	invocation->command = command_find(name);
+	if (invocation->command != NULL)
+		return invocation->command->run(invocation);
+
+	nearest = command_nearest(name);
+	if (nearest != NULL)
+		command_complain("there is no verb \"%s\"; did you mean \"%s\"?", name, nearest);
+	else
+		command_complain("there is no verb \"%s\"; see: rejoinder help", name);
+	return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct invocation invocation = {.config_path = CONFIG_DEFAULT_PATH};
+	bool wants_help = false, wants_version = false;
+	const struct flag flags[] = {{"config", 'c', NULL, &invocation.config_path},
+	                             {"help", 'h', &wants_help, NULL},
+	                             {"version", 'V', &wants_version, NULL},
+	                             {NULL, 0, NULL, NULL}};
+	char *help[] = {(char[]){"help"}, NULL};
+	int status;
+
+	/* For the widths of characters: what is stored is UTF-8 whatever the caller's locale. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+
+	if (arguments_read("rejoinder", flags, true, &argc, &argv) < 0)
+		return EX_USAGE;
+	if (wants_version) {
+		printf("rejoinder %s\n", REJOINDER_VERSION);
+		return 0;
+	}
+	if (argc == 0 && !wants_help) {
+		command_complain("a verb is missing; see: rejoinder help");
+		return EX_USAGE;
+	}
+	invocation.argc = wants_help ? 1 : argc;
+	invocation.argv = wants_help ? help : argv;
+	status = find_and_run(&invocation);
+
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		command_complain("writing the output failed");
+		return EX_IOERR;
+	}
+	return status;
+}
