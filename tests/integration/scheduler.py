@@ -1,0 +1,71 @@
+"""Where alerts go in tests, and the time that passes for the store."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+
+from fake_smtp import FakeSmtp
+from wait import wait_for
+
+
+class AlertSink(FakeSmtp):
+    """Where alerts are sent to: it can also take a message and die before it says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.drops = 0  # how many of the next messages it takes so
+
+    def keep(self, received):
+        super().keep(received)
+        if self.drops > 0:
+            self.drops -= 1
+            raise ConnectionAbortedError
+
+    def about(self, customer):
+        """The alerts whose answer goes to this customer."""
+        return [one for one in self.messages() if one.mail.value("Reply-To") == customer]
+
+    def wait_about(self, customer, count):
+        return wait_for(
+            lambda: len(self.about(customer)) >= count and self.about(customer),
+            lambda: f"{count} alerts about {customer}, {len(self.about(customer))} came")
+
+
+@contextlib.contextmanager
+def _write(store):
+    """A write transaction as our programs make it: under the lock file."""
+    with open(store + "-lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as database:
+            database.execute("PRAGMA wal_autocheckpoint = 0")
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+            database.execute("COMMIT")
+
+
+def let_waits_age(store, seconds, customers="%"):
+    """These customers (a pattern of LIKE) have waited that much longer."""
+    with _write(store) as database:
+        database.execute(
+            "UPDATE wait SET started_at = started_at - ?1,"
+            " due_at = CASE WHEN due_at < 9223372036854775807 THEN due_at - ?1 ELSE due_at END"
+            " WHERE customer LIKE ?2", (seconds, customers))
+
+
+def let_leases_end(store):
+    """What was put off, or was under way at a crash, is to be sent now."""
+    with _write(store) as database:
+        database.execute("UPDATE notice SET leased_until = 0 WHERE state = 'open'")
+
+
+def read_rows(store, query, *values):
+    with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as database:
+        return database.execute(query, values).fetchall()
+
+
+def cpu_seconds(pid):
+    """What a process has used so far."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
+        words = stream.read().rpartition(") ")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
