@@ -8,6 +8,7 @@
 #include "lib/base/memory.h"
 #include "lib/conversation/token.h"
 #include "lib/store/database.h"
+#include "lib/store/rows.h"
 
 /* ?1 is the account or NULL, ?2 the limit; or ?1 the id. */
 #define CONVERSATION_COLUMNS                                                                       \
@@ -33,19 +34,6 @@ static void read_conversation(struct statement *query, struct conversation_row *
 	row->message_count = column_int(query, 9);
 	row->waiting_count = column_int(query, 10);
 	row->waiting_since = column_int(query, 11);
-}
-
-/* Room for one more in an array that starts as NULL and doubles; zeroed. */
-static void *add_row(void *rows, size_t *count, size_t row_bytes)
-{
-	size_t n = *count;
-	char *grown = rows;
-
-	if ((n & (n - 1)) == 0)
-		grown = xreallocarray(rows, n == 0 ? 1 : n * 2, row_bytes);
-	memset(grown + n * row_bytes, 0, row_bytes);
-	*count = n + 1;
-	return grown;
 }
 
 int store_list_conversations(struct store *store, const struct conversation_filter *filter,
@@ -74,7 +62,7 @@ int store_list_conversations(struct store *store, const struct conversation_filt
 	bind_text(&query, 1, filter->account, KEPT_NAME_BYTES);
 	bind_int(&query, 2, filter->limit > INT32_MAX ? INT32_MAX : (int64_t)filter->limit);
 	while ((status = statement_step(&query, err)) > 0) {
-		*rows_out = add_row(*rows_out, count_out, sizeof(**rows_out));
+		*rows_out = rows_add(*rows_out, count_out, sizeof(**rows_out));
 		read_conversation(&query, &(*rows_out)[*count_out - 1]);
 	}
 	statement_end(&query);
@@ -122,7 +110,7 @@ static int list_ids(struct store *store, const char *sql, const int64_t *values,
 	for (size_t i = 0; i < value_count; i++)
 		bind_int(&query, (int)i + 1, values[i]);
 	while ((status = statement_step(&query, err)) > 0) {
-		*ids_out = add_row(*ids_out, count_out, sizeof(**ids_out));
+		*ids_out = rows_add(*ids_out, count_out, sizeof(**ids_out));
 		(*ids_out)[*count_out - 1] = column_int(&query, 0);
 	}
 	statement_end(&query);
@@ -291,7 +279,7 @@ static int list_messages(struct store *store, int64_t conversation, struct messa
 	bind_int(&query, 2, LISTED_MESSAGES_MAX);
 	begin_details(&details, store);
 	while ((status = statement_step(&query, err)) > 0) {
-		*rows_out = add_row(*rows_out, count_out, sizeof(**rows_out));
+		*rows_out = rows_add(*rows_out, count_out, sizeof(**rows_out));
 		read_message(&query, &(*rows_out)[*count_out - 1]);
 		if (read_details(&details, &(*rows_out)[*count_out - 1], err) < 0) {
 			status = -1;
@@ -341,7 +329,7 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
 	while ((status = statement_step(&query, err)) > 0) {
 		struct wait_row *row;
 
-		*rows_out = add_row(*rows_out, count_out, sizeof(**rows_out));
+		*rows_out = rows_add(*rows_out, count_out, sizeof(**rows_out));
 		row = &(*rows_out)[*count_out - 1];
 		row->id = column_int(&query, 0);
 		row->conversation = column_int(&query, 1);
