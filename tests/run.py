@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Run the tests of a build and count them.
 
-usage: tests/run.py --build DIR [--long] [unit] [fuzz] [integration] [NAME...]
+usage: tests/run.py --build DIR [--long] [--jobs N] [unit] [fuzz] [integration] [NAME...]
 
 unit: the cmocka programs; fuzz: every fuzz entry with its corpus; integration:
 the unittest modules in tests/integration, each in a process of its own, which
 need root.  A NAME such as test_story or fuzz_header leaves only those of that
 name.  A line a program, the output of what failed, and at the end
 `N passed, N failed, N skipped`, counting single tests.  Exit code 1 if any
-failed.
+failed.  N programs at once, by default one a processor; with --long one, since
+the long forms measure.
 """
 
 import argparse
+import concurrent.futures
 import glob
 import json
 import os
@@ -173,24 +175,37 @@ def run_kind(kind, names, arguments, total):
         print("integration: FAILED: these tests need root (they start a Postfix); run them as root")
         total.failed += 1
         return set()
-    for path in programs:
-        started = time.monotonic()
-        outcome = RUNNERS[kind](path, arguments)
-        seconds = time.monotonic() - started
-        counts = f"{outcome.passed} passed, {outcome.failed} failed, {len(outcome.skipped)} skipped"
-        print(f"{kind}/{_name(path)}: {counts} ({seconds:.1f} s)")
-        if outcome.failed:
-            print(_indent(outcome.output))
-        else:
-            measured = re.findall(r"measured: .*", outcome.output)
-            print(_indent("\n".join(measured)) + "\n" if measured else "", end="")
-        for name, reason in outcome.skipped:
-            print(f"    skipped: {name}: {reason}")
-        sys.stdout.flush()
-        total.passed += outcome.passed
-        total.failed += outcome.failed
-        total.skipped += outcome.skipped
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        running = [pool.submit(_timed, RUNNERS[kind], path, arguments) for path in programs]
+        try:
+            for job in concurrent.futures.as_completed(running):
+                _report(kind, *job.result(), total)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
     return set(map(_name, programs))
+
+
+def _timed(runner, path, arguments):
+    started = time.monotonic()
+    outcome = runner(path, arguments)
+    return path, outcome, time.monotonic() - started
+
+
+def _report(kind, path, outcome, seconds, total):
+    counts = f"{outcome.passed} passed, {outcome.failed} failed, {len(outcome.skipped)} skipped"
+    print(f"{kind}/{_name(path)}: {counts} ({seconds:.1f} s)")
+    if outcome.failed:
+        print(_indent(outcome.output))
+    else:
+        measured = re.findall(r"measured: .*", outcome.output)
+        print(_indent("\n".join(measured)) + "\n" if measured else "", end="")
+    for name, reason in outcome.skipped:
+        print(f"    skipped: {name}: {reason}")
+    sys.stdout.flush()
+    total.passed += outcome.passed
+    total.failed += outcome.failed
+    total.skipped += outcome.skipped
 
 
 def _name(path):
@@ -205,6 +220,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--build")
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--jobs", type=int)
     parser.add_argument("--module", help=argparse.SUPPRESS)
     parser.add_argument("--result", help=argparse.SUPPRESS)
     parser.add_argument("words", nargs="*")
@@ -213,6 +229,8 @@ def main():
         return module_process(arguments.module, arguments.result)
     if not arguments.build:
         parser.error("--build is missing")
+    if arguments.jobs is None:
+        arguments.jobs = 1 if arguments.long else os.cpu_count() or 1
     kinds = [word for word in arguments.words if word in KINDS] or list(KINDS)
     names = {_name(word) for word in arguments.words if word not in KINDS}
     sys.stdout.reconfigure(errors="replace")
