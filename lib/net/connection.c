@@ -15,6 +15,7 @@ struct connection {
 	int64_t idle_timeout_ms;
 	int64_t total_timeout_ms;
 	int64_t deadline_ms; /* 0: none */
+	uint64_t sent_bytes;
 	int (*on_idle)(void *context, struct error *err);
 	void *idle_context;
 	size_t start, end; /* of what is pending */
@@ -67,13 +68,26 @@ static bool host_is_plain(const char *host)
 	return host[0] != '\0' && host[strspn(host, allowed)] == '\0';
 }
 
-static char *make_url(const struct server *server)
+/* What libcurl wants to be told of a protocol. */
+static const struct {
+	const char *scheme, *tls_scheme;
+	const char *path; /* of SMTP: what EHLO says */
+	const char *allowed;
+	const char *login_options; /* its own choice would take APOP or CRAM-MD5 */
+} protocols[] = {
+	[CONNECTION_POP3] = {"pop3", "pop3s", "", "pop3,pop3s", "AUTH=PLAIN"},
+	[CONNECTION_SMTP] = {"smtp", "smtps", "localhost", "smtp,smtps", "AUTH=PLAIN;AUTH=LOGIN"},
+};
+
+static char *make_url(const struct server *server, enum connection_protocol protocol)
 {
 	bool is_ipv6 = strchr(server->host, ':') != NULL;
 
-	return xasprintf("%s://%s%s%s:%u/", server->security == SECURITY_TLS ? "pop3s" : "pop3",
+	return xasprintf("%s://%s%s%s:%u/%s",
+	                 server->security == SECURITY_TLS ? protocols[protocol].tls_scheme
+	                                                  : protocols[protocol].scheme,
 	                 is_ipv6 ? "[" : "", server->host, is_ipv6 ? "]" : "",
-	                 (unsigned)server->port);
+	                 (unsigned)server->port, protocols[protocol].path);
 }
 
 static CURLcode set_up_tls(CURL *easy, const struct server *server)
@@ -94,12 +108,12 @@ static CURLcode set_up_tls(CURL *easy, const struct server *server)
 	return rc;
 }
 
-static CURLcode set_up_sign_in(CURL *easy, const struct server *server)
+static CURLcode set_up_sign_in(CURL *easy, const struct server *server,
+                               enum connection_protocol protocol)
 {
 	CURLcode rc;
 
-	/* libcurl's own choice would take APOP or CRAM-MD5. */
-	rc = curl_easy_setopt(easy, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN");
+	rc = curl_easy_setopt(easy, CURLOPT_LOGIN_OPTIONS, protocols[protocol].login_options);
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_USERNAME, server->username);
 	if (rc == CURLE_OK)
@@ -127,7 +141,7 @@ static CURLcode set_up(CURL *easy, const struct server *server, struct connectio
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, attempt);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "pop3,pop3s");
+	rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols[attempt->protocol].allowed);
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none from the environment */
 	if (rc == CURLE_OK)
@@ -135,7 +149,7 @@ static CURLcode set_up(CURL *easy, const struct server *server, struct connectio
 	if (rc == CURLE_OK)
 		rc = set_up_tls(easy, server);
 	if (rc == CURLE_OK && attempt->is_signing_in)
-		rc = set_up_sign_in(easy, server);
+		rc = set_up_sign_in(easy, server, attempt->protocol);
 	return rc;
 }
 
@@ -177,7 +191,7 @@ struct connection *connection_open(const struct server *server, struct connectio
 	connection->easy = curl_easy_init();
 	if (connection->easy == NULL)
 		abort(); /* no memory */
-	url = make_url(server);
+	url = make_url(server, attempt->protocol);
 	rc = set_up(connection->easy, server, attempt, url, error_text);
 	free(url);
 	if (rc == CURLE_OK)
@@ -287,8 +301,14 @@ int connection_send(struct connection *connection, const char *bytes, size_t len
 			                 curl_easy_strerror(rc));
 		bytes += done;
 		length -= done;
+		connection->sent_bytes += done;
 	}
 	return 0;
+}
+
+uint64_t connection_sent_bytes(const struct connection *connection)
+{
+	return connection->sent_bytes;
 }
 
 const char *connection_pending(const struct connection *connection, size_t *length_out)
@@ -304,24 +324,32 @@ void connection_consume(struct connection *connection, size_t length)
 		connection->start = connection->end = 0;
 }
 
-int connection_fill(struct connection *connection, struct error *err)
+/* Make room behind what is pending. Returns how much there is. */
+static size_t make_room(struct connection *connection)
 {
 	size_t length = connection->end - connection->start;
-	size_t received;
-	CURLcode rc;
 
-	if (length == sizeof(connection->bytes))
-		return error_set(err, ERROR_TEMPORARY, "the receive buffer is full");
 	memmove(connection->bytes, connection->bytes + connection->start, length);
 	connection->start = 0;
 	connection->end = length;
+	return sizeof(connection->bytes) - length;
+}
+
+int connection_fill(struct connection *connection, struct error *err)
+{
+	size_t room = make_room(connection);
+	size_t received;
+	CURLcode rc;
+
+	if (room == 0)
+		return error_set(err, ERROR_TEMPORARY, "the receive buffer is full");
 	for (;;) {
 		/* Also when bytes keep coming, poll is never asked then. */
 		if (check_deadline(connection, err) != 0)
 			return -1;
 		received = 0;
-		rc = curl_easy_recv(connection->easy, connection->bytes + connection->end,
-		                    sizeof(connection->bytes) - connection->end, &received);
+		rc = curl_easy_recv(connection->easy, connection->bytes + connection->end, room,
+		                    &received);
 		if (rc != CURLE_AGAIN)
 			break;
 		if (wait_for_socket(connection, POLLIN, err) != 0)
@@ -333,5 +361,47 @@ int connection_fill(struct connection *connection, struct error *err)
 	if (received == 0)
 		return error_set(err, ERROR_TEMPORARY, "the server closed the connection");
 	connection->end += received;
+	return 0;
+}
+
+bool connection_has_arrived(struct connection *connection)
+{
+	size_t room = make_room(connection);
+	size_t received = 0;
+	CURLcode rc;
+
+	if (connection->end > 0)
+		return true;
+	rc = curl_easy_recv(connection->easy, connection->bytes, room, &received);
+	connection->end = received;
+	return rc != CURLE_AGAIN;
+}
+
+int connection_read_line(struct connection *connection, char *line, size_t max_bytes,
+                         size_t *length_out, struct error *err)
+{
+	const char *pending, *lf;
+	size_t length;
+
+	for (;;) {
+		pending = connection_pending(connection, &length);
+		lf = memchr(pending, '\n', length);
+		if (lf != NULL)
+			length = (size_t)(lf - pending);
+		if (length > max_bytes)
+			return error_set(err, ERROR_TEMPORARY,
+			                 "the server sent a reply line of over %zu bytes",
+			                 max_bytes);
+		if (lf != NULL)
+			break;
+		if (connection_fill(connection, err) != 0)
+			return -1;
+	}
+	memcpy(line, pending, length);
+	connection_consume(connection, length + 1);
+	if (length > 0 && line[length - 1] == '\r')
+		length--;
+	line[length] = '\0';
+	*length_out = length;
 	return 0;
 }

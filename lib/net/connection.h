@@ -10,7 +10,7 @@
 /*
  * A signed-in connection to a mail server, made by libcurl (TCP, TLS with
  * verified certificates, STARTTLS/STLS, SASL or USER/PASS) and then ours to
- * talk on: CURLOPT_CONNECT_ONLY.  Bytes only; what they mean is pop3.c's.
+ * talk on: CURLOPT_CONNECT_ONLY.  Bytes only; what they mean is for pop3 and smtp.
  */
 
 enum security {

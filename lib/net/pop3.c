@@ -32,30 +32,8 @@ int pop3_command(struct pop3 *pop3, struct error *err, const char *format, ...)
 
 int pop3_read_line(struct pop3 *pop3, struct error *err)
 {
-	const char *pending, *lf;
-	size_t length;
-
-	for (;;) {
-		pending = connection_pending(pop3->connection, &length);
-		lf = memchr(pending, '\n', length);
-		if (lf != NULL)
-			length = (size_t)(lf - pending);
-		if (length > POP3_LINE_MAX_BYTES)
-			return error_set(err, ERROR_TEMPORARY,
-			                 "the server sent a reply line of over %d bytes",
-			                 POP3_LINE_MAX_BYTES);
-		if (lf != NULL)
-			break;
-		if (connection_fill(pop3->connection, err) != 0)
-			return -1;
-	}
-	pop3->line_length = length;
-	memcpy(pop3->line, pending, length);
-	connection_consume(pop3->connection, length + 1);
-	if (length > 0 && pop3->line[length - 1] == '\r')
-		pop3->line_length--;
-	pop3->line[pop3->line_length] = '\0';
-	return 0;
+	return connection_read_line(pop3->connection, pop3->line, POP3_LINE_MAX_BYTES,
+	                            &pop3->line_length, err);
 }
 
 int pop3_refuse(struct pop3 *pop3, enum error_kind kind, const char *command, struct error *err)

@@ -1,36 +1,46 @@
 #include "lib/net/smtp.h"
 
-#include <curl/curl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "lib/base/endpoint.h"
 #include "lib/base/memory.h"
+#include "lib/net/smtp_internal.h"
 
 #define ADDRESS_MAX_BYTES 320
-#define REPLY_MAX_BYTES   1024
-#define CLEAN_BYTES       200
+#define COMMAND_BYTES     (ADDRESS_MAX_BYTES + 32)
 /* Postfix closes idle sessions, under stress after 10 s: an older one is not used again. */
-#define IDLE_MAX_S 5
+#define IDLE_MAX_MS 5000
 
 struct smtp {
-	CURL *easy;
 	char *host_port;
 	int64_t timeout_ms;
-	/* The last reply but for the one to QUIT, which libcurl says on its own after a refusal. */
-	int code;
-	char reply[REPLY_MAX_BYTES]; /* untrusted: its last line, without the line end */
+	struct smtp_session *session; /* NULL: not connected */
+	int64_t used_at_ms;           /* when it last answered */
 };
 
-/* The message on its way out: prefix, then bytes, each LF made CRLF. */
-struct upload {
-	const char *parts[2];
-	size_t lengths[2];
-	size_t part, at;
-	bool has_cr;   /* the last byte given out was a CR */
-	bool is_ended; /* all was given out: libcurl may send the final dot */
+struct letter {
+	const char *sender, *recipient;
+	struct smtp_text text;
+	char *queue_id_out;
+	size_t queue_id_size;
+};
+
+/* The three that go before the text. */
+enum { MAIL, RCPT, DATA, COMMANDS };
+
+struct envelope {
+	char commands[COMMANDS][COMMAND_BYTES];
+	int codes[COMMANDS]; /* of their replies, 0: not read */
+};
+
+/* What becomes of the session after a message. */
+enum fate {
+	STAYS,
+	QUITS,
+	BREAKS, /* nothing can be said any more */
+	GONE,   /* the same, and it had answered nothing to this message */
 };
 
 struct smtp *smtp_new(const char *host_port, int64_t timeout_ms)
@@ -44,113 +54,11 @@ struct smtp *smtp_new(const char *host_port, int64_t timeout_ms)
 
 void smtp_free(struct smtp *smtp)
 {
-	curl_socket_t open_socket;
-
 	if (smtp == NULL)
 		return;
-	if (smtp->easy != NULL) {
-		/* It says QUIT, and would wait two minutes for an answer: let it read an end. */
-		if (curl_easy_getinfo(smtp->easy, CURLINFO_ACTIVESOCKET, &open_socket) ==
-		            CURLE_OK &&
-		    open_socket != CURL_SOCKET_BAD)
-			shutdown(open_socket, SHUT_RD);
-		curl_easy_cleanup(smtp->easy);
-	}
+	smtp_session_quit(smtp->session);
 	free(smtp->host_port);
 	free(smtp);
-}
-
-/* The code of a reply's last line (RFC 5321 4.2.1), or 0. */
-static int reply_code(const char *line, size_t length)
-{
-	int code = 0;
-	size_t i;
-
-	if (length < 3 || (length > 3 && line[3] != ' '))
-		return 0;
-	for (i = 0; i < 3; i++) {
-		if (line[i] < '0' || line[i] > '9')
-			return 0;
-		code = 10 * code + (line[i] - '0');
-	}
-	return code;
-}
-
-static size_t on_reply_line(char *bytes, size_t one, size_t length, void *context)
-{
-	struct smtp *smtp = context;
-	size_t kept = length;
-	int code;
-
-	(void)one;
-	while (kept > 0 && (bytes[kept - 1] == '\n' || bytes[kept - 1] == '\r'))
-		kept--;
-	code = reply_code(bytes, kept);
-	if (code == 0 || code == 221)
-		return length;
-	if (kept > sizeof(smtp->reply) - 1)
-		kept = sizeof(smtp->reply) - 1;
-	memcpy(smtp->reply, bytes, kept);
-	smtp->reply[kept] = '\0';
-	smtp->code = code;
-	return length;
-}
-
-static size_t on_body(char *bytes, size_t one, size_t length, void *context)
-{
-	(void)bytes;
-	(void)one;
-	(void)context;
-	return length;
-}
-
-/* Copy up to the next bare LF, or as much as there is room for. */
-static size_t copy_run(struct upload *upload, char *out, size_t room)
-{
-	const char *bytes = upload->parts[upload->part] + upload->at;
-	size_t length = upload->lengths[upload->part] - upload->at;
-	const char *lf;
-	size_t at = 0;
-
-	if (length > room)
-		length = room;
-	while ((lf = memchr(bytes + at, '\n', length - at)) != NULL) {
-		at = (size_t)(lf - bytes);
-		if (!(at > 0 ? bytes[at - 1] == '\r' : upload->has_cr)) {
-			length = at;
-			break;
-		}
-		at++;
-	}
-	memcpy(out, bytes, length);
-	upload->at += length;
-	if (length > 0)
-		upload->has_cr = bytes[length - 1] == '\r';
-	return length;
-}
-
-static size_t on_read(char *out, size_t size, size_t count, void *context)
-{
-	struct upload *upload = context;
-	size_t room = size * count, written = 0;
-	size_t length;
-
-	while (written < room && upload->part < 2) {
-		if (upload->at == upload->lengths[upload->part]) {
-			upload->part++;
-			upload->at = 0;
-			continue;
-		}
-		length = copy_run(upload, out + written, room - written);
-		written += length;
-		if (length == 0) { /* a bare LF: the CR makes it an ordinary one */
-			out[written++] = '\r';
-			upload->has_cr = true;
-		}
-	}
-	if (written == 0)
-		upload->is_ended = true;
-	return written;
 }
 
 static bool address_is_safe(const char *address)
@@ -166,43 +74,11 @@ static bool address_is_safe(const char *address)
 	return true;
 }
 
-static int set_up(struct smtp *smtp, struct error *err)
+static bool is_ascii(const char *text)
 {
-	CURLcode rc;
-	char *url;
-
-	if (smtp->easy == NULL)
-		smtp->easy = curl_easy_init();
-	if (smtp->easy == NULL)
-		abort();                                         /* no memory */
-	url = xasprintf("smtp://%s/localhost", smtp->host_port); /* its path is the EHLO name */
-	curl_easy_setopt(smtp->easy, CURLOPT_NOSIGNAL, 1L);
-	/*
-	 * Without CURLOPT_INFILESIZE: libcurl compares it with what went out, stuffed
-	 * dots included, and would end a message early when the two happen to meet.
-	 */
-	curl_easy_setopt(smtp->easy, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(smtp->easy, CURLOPT_TIMEOUT_MS, (long)smtp->timeout_ms);
-	curl_easy_setopt(smtp->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)smtp->timeout_ms);
-	/* The only one that holds for the QUIT after a refusal. */
-	curl_easy_setopt(smtp->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT,
-	                 (long)(smtp->timeout_ms / 1000 + 1));
-	curl_easy_setopt(smtp->easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
-	curl_easy_setopt(smtp->easy, CURLOPT_HEADERFUNCTION, on_reply_line);
-	curl_easy_setopt(smtp->easy, CURLOPT_HEADERDATA, smtp);
-	curl_easy_setopt(smtp->easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(smtp->easy, CURLOPT_READFUNCTION, on_read);
-	rc = curl_easy_setopt(smtp->easy, CURLOPT_PROTOCOLS_STR, "smtp");
-	if (rc == CURLE_OK)
-		rc = curl_easy_setopt(smtp->easy, CURLOPT_PROXY,
-		                      ""); /* none from the environment */
-	if (rc == CURLE_OK)
-		rc = curl_easy_setopt(smtp->easy, CURLOPT_URL, url);
-	free(url);
-	if (rc != CURLE_OK)
-		return error_set(err, ERROR_TEMPORARY, "cannot set up SMTP: %s",
-		                 curl_easy_strerror(rc));
-	return 0;
+	while (*text != '\0' && (unsigned char)*text < 0x80)
+		text++;
+	return *text == '\0';
 }
 
 /* "250 2.0.0 Ok: queued as 4XYZ": the word after those two, if it is one. */
@@ -225,67 +101,199 @@ static void take_queue_id(const char *reply, char *out, size_t size)
 	out[length] = '\0';
 }
 
-static const char *clean(char *out, size_t size, const char *text)
+static void write_envelope(struct envelope *envelope, const struct smtp_session *session,
+                           const struct letter *letter)
 {
-	size_t i;
+	bool is_utf8 =
+		session->has_smtputf8 && !(is_ascii(letter->sender) && is_ascii(letter->recipient));
 
-	for (i = 0; text[i] != '\0' && i < size - 1; i++)
-		out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
-	out[i] = '\0';
-	return out;
+	snprintf(envelope->commands[MAIL], COMMAND_BYTES, "MAIL FROM:<%s>%s\r\n", letter->sender,
+	         is_utf8 ? " SMTPUTF8" : "");
+	snprintf(envelope->commands[RCPT], COMMAND_BYTES, "RCPT TO:<%s>\r\n", letter->recipient);
+	snprintf(envelope->commands[DATA], COMMAND_BYTES, "DATA\r\n");
 }
 
-static int explain(const struct smtp *smtp, const struct upload *upload, CURLcode rc,
-                   const char *error_text, struct error *err)
+/* One command, or where the server can pipeline all of them at the first. */
+static int say(struct smtp_session *session, const struct envelope *envelope, int command,
+               struct error *err)
 {
-	const char *cause = error_text[0] != '\0' ? error_text : curl_easy_strerror(rc);
-	char words[CLEAN_BYTES];
+	char group[COMMANDS * COMMAND_BYTES];
+	int length;
 
-	if (smtp->code >= 400 && smtp->code <= 599)
-		return error_set(err, smtp->code < 500 ? ERROR_TEMPORARY : ERROR_PERMANENT,
-		                 "cannot hand the message to %s: it answered \"%s\"",
-		                 smtp->host_port, clean(words, sizeof(words), smtp->reply));
-	if (upload->is_ended)
-		return error_set(err, ERROR_UNCERTAIN,
-		                 "%s may or may not have taken the message: %s", smtp->host_port,
-		                 cause);
-	return error_set(err, ERROR_TEMPORARY, "cannot hand the message to %s: %s", smtp->host_port,
-	                 cause);
+	if (!session->has_pipelining)
+		length = snprintf(group, sizeof(group), "%s", envelope->commands[command]);
+	else if (command == MAIL)
+		length = snprintf(group, sizeof(group), "%s%s%s", envelope->commands[MAIL],
+		                  envelope->commands[RCPT], envelope->commands[DATA]);
+	else
+		return 0;
+	return connection_send(session->connection, group, (size_t)length, err);
+}
+
+/* 0: the text may follow. -1: *err is by the first refusal. */
+static int say_envelope(struct smtp_session *session, struct envelope *envelope,
+                        enum fate *fate_out, struct error *err)
+{
+	struct error later, *current = err;
+	int code, result = 0;
+
+	for (int i = MAIL; i < COMMANDS && (result == 0 || session->has_pipelining); i++) {
+		*fate_out = i == MAIL ? GONE : BREAKS;
+		if (say(session, envelope, i, current) != 0)
+			return -1;
+		code = smtp_session_read(session, current);
+		if (code < 0)
+			return -1;
+		envelope->codes[i] = code;
+		if (i == DATA ? code == 354 : code / 100 == 2)
+			continue;
+		result = smtp_session_refuse(session, current);
+		if (code == 421)
+			return -1;
+		current = &later;
+	}
+	*fate_out = err->kind == ERROR_PERMANENT ? STAYS : QUITS;
+	return result;
+}
+
+/* A refused envelope is taken back, so that the next message finds nothing of it. */
+static int take_back(struct smtp_session *session, const struct envelope *envelope,
+                     struct error *err)
+{
+	static const char dot[] = ".\r\n", reset[] = "RSET\r\n";
+
+	/* RFC 2920 3.1: the server waits for a text though nobody is to get it. */
+	if (envelope->codes[DATA] == 354) {
+		if (connection_send(session->connection, dot, sizeof(dot) - 1, err) != 0 ||
+		    smtp_session_read(session, err) < 0)
+			return -1;
+	} else if (envelope->codes[MAIL] / 100 != 2) {
+		return 0;
+	}
+	if (connection_send(session->connection, reset, sizeof(reset) - 1, err) != 0 ||
+	    smtp_session_read(session, err) != 250)
+		return -1;
+	return 0;
+}
+
+static int say_text(struct smtp_session *session, const struct letter *letter, enum fate *fate_out,
+                    struct error *err)
+{
+	size_t unasked;
+	int code;
+
+	*fate_out = BREAKS;
+	if (smtp_text_send(session, &letter->text, err) != 0)
+		return -1;
+	code = smtp_session_read(session, err);
+	if (code == 250) {
+		take_queue_id(session->reply, letter->queue_id_out, letter->queue_id_size);
+		/* What answers more than it was asked would be read as the next answer. */
+		connection_pending(session->connection, &unasked);
+		*fate_out = unasked == 0 ? STAYS : BREAKS;
+		return 0;
+	}
+	if (code >= 0)
+		smtp_session_refuse(session, err);
+	if (code < 400)
+		err->kind = ERROR_UNCERTAIN;
+	else if (code != 421)
+		*fate_out = QUITS;
+	return -1;
+}
+
+static int send_letter(struct smtp_session *session, const struct letter *letter,
+                       enum fate *fate_out, struct error *err)
+{
+	struct envelope envelope = {.codes = {0}};
+	struct error unused;
+
+	write_envelope(&envelope, session, letter);
+	if (say_envelope(session, &envelope, fate_out, err) == 0)
+		return say_text(session, letter, fate_out, err);
+	if ((*fate_out == STAYS || *fate_out == QUITS) &&
+	    take_back(session, &envelope, &unused) != 0)
+		*fate_out = BREAKS;
+	return -1;
+}
+
+/* The one of the message before, unless it is too old. */
+static bool use_kept_session(struct smtp *smtp, int64_t deadline_ms)
+{
+	if (smtp->session != NULL && connection_now_ms() - smtp->used_at_ms > IDLE_MAX_MS) {
+		smtp_session_quit(smtp->session);
+		smtp->session = NULL;
+	}
+	if (smtp->session != NULL)
+		connection_set_deadline(smtp->session->connection, deadline_ms);
+	return smtp->session != NULL;
+}
+
+static int open_session(struct smtp *smtp, int64_t deadline_ms, struct error *err)
+{
+	char host[ENDPOINT_HOST_SIZE];
+	struct server server = {.host = host, .security = SECURITY_NONE};
+
+	if (endpoint_parse(smtp->host_port, 0, host, &server.port) != 0)
+		return error_set(err, ERROR_TEMPORARY, "that is no host:port");
+	smtp->session = smtp_session_open(&server, deadline_ms, err);
+	if (smtp->session != NULL)
+		return 0;
+	/* Whatever it is, it is not about the message. */
+	err->kind = ERROR_TEMPORARY;
+	return -1;
+}
+
+static void end_session(struct smtp *smtp, enum fate fate)
+{
+	if (fate == QUITS)
+		smtp_session_quit(smtp->session);
+	else
+		smtp_session_close(smtp->session);
+	smtp->session = NULL;
+}
+
+static int send_over_session(struct smtp *smtp, const struct letter *letter, struct error *err)
+{
+	int64_t deadline_ms = connection_now_ms() + smtp->timeout_ms;
+	enum fate fate;
+	bool was_kept;
+	int result;
+
+	do {
+		was_kept = use_kept_session(smtp, deadline_ms);
+		if (!was_kept && open_session(smtp, deadline_ms, err) != 0)
+			return -1;
+		result = send_letter(smtp->session, letter, &fate, err);
+		if (fate == STAYS)
+			smtp->used_at_ms = connection_now_ms();
+		else
+			end_session(smtp, fate);
+		/* One that was closed while nothing was said is nobody's failure. */
+	} while (fate == GONE && was_kept && connection_now_ms() < deadline_ms);
+	return result;
 }
 
 int smtp_send(struct smtp *smtp, const char *sender, const char *recipient, const char *prefix,
               size_t prefix_length, const char *bytes, size_t length, char *queue_id_out,
               size_t queue_id_size, struct error *err)
 {
-	struct upload upload = {.parts = {prefix, bytes}, .lengths = {prefix_length, length}};
-	char error_text[CURL_ERROR_SIZE] = "";
-	struct curl_slist *recipients;
-	CURLcode rc;
+	const struct letter letter = {
+		.sender = sender,
+		.recipient = recipient,
+		.text = {.parts = {prefix, bytes}, .lengths = {prefix_length, length}},
+		.queue_id_out = queue_id_out,
+		.queue_id_size = queue_id_size};
+	struct error cause = {0};
 
 	if (!address_is_safe(sender) || !address_is_safe(recipient) || recipient[0] == '\0')
 		return error_set(err, ERROR_PERMANENT,
 		                 "cannot send a message: its sender or recipient is no address");
-	if (set_up(smtp, err) != 0)
-		return -1;
-	recipients = curl_slist_append(NULL, recipient);
-	if (recipients == NULL)
-		abort(); /* no memory */
-	smtp->reply[0] = '\0';
-	smtp->code = 0;
-	curl_easy_setopt(smtp->easy, CURLOPT_ERRORBUFFER, error_text);
-	curl_easy_setopt(smtp->easy, CURLOPT_READDATA, &upload);
-	curl_easy_setopt(smtp->easy, CURLOPT_MAIL_RCPT, recipients);
-	rc = curl_easy_setopt(smtp->easy, CURLOPT_MAIL_FROM, sender);
-	if (rc == CURLE_OK)
-		rc = curl_easy_perform(smtp->easy);
-	if (rc == CURLE_OK)
-		take_queue_id(smtp->reply, queue_id_out, queue_id_size);
-	else
-		explain(smtp, &upload, rc, error_text, err);
-	/* They live on this stack, the connection does not. */
-	curl_easy_setopt(smtp->easy, CURLOPT_ERRORBUFFER, NULL);
-	curl_easy_setopt(smtp->easy, CURLOPT_READDATA, NULL);
-	curl_easy_setopt(smtp->easy, CURLOPT_MAIL_RCPT, NULL);
-	curl_slist_free_all(recipients);
-	return rc == CURLE_OK ? 0 : -1;
+	if (send_over_session(smtp, &letter, &cause) == 0)
+		return 0;
+	return error_set(err, cause.kind,
+	                 cause.kind == ERROR_UNCERTAIN
+	                         ? "%s may or may not have taken the message: %s"
+	                         : "cannot hand the message to %s: %s",
+	                 smtp->host_port, cause.text);
 }

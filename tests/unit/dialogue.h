@@ -2,7 +2,9 @@
 #define REJOINDER_TESTS_DIALOGUE_H
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +36,8 @@ enum step_kind {
 	STEP_HEARS,    /* reads one line, which must be the text and CRLF */
 	STEP_TAKES,    /* reads what SMTP's DATA sends, up to its lone dot, into `taken` */
 	STEP_QUIET,    /* nothing may have come that was not read */
+	STEP_COUNTS,   /* what came so far must have come in count segments */
+	STEP_IGNORES,  /* reads nothing for count milliseconds, or until the test is over */
 	STEP_FLOODS,   /* sends count times the letter a, or as many as the client takes */
 	STEP_HANGS_UP, /* closes, and takes the next connection if the script goes on */
 };
@@ -41,7 +45,7 @@ enum step_kind {
 struct step {
 	enum step_kind kind;
 	const char *text;
-	size_t count; /* of FLOODS; else bytes of text, 0: up to its NUL */
+	size_t count; /* of FLOODS, COUNTS, IGNORES; else bytes of text, 0: up to its NUL */
 };
 
 #define SAYS(text)                                                                                 \
@@ -64,6 +68,14 @@ struct step {
 	{                                                                                          \
 		STEP_QUIET, NULL, 0                                                                \
 	}
+#define CAME_IN_SEGMENTS(count)                                                                    \
+	{                                                                                          \
+		STEP_COUNTS, NULL, count                                                           \
+	}
+#define IGNORES_FOR_MS(count)                                                                      \
+	{                                                                                          \
+		STEP_IGNORES, NULL, count                                                          \
+	}
 #define FLOODS(count)                                                                              \
 	{                                                                                          \
 		STEP_FLOODS, NULL, count                                                           \
@@ -81,9 +93,9 @@ struct dialogue {
 	pthread_t thread;
 	struct step steps[STEPS_MAX];
 	size_t step_count;
-	const char *farewell; /* what it says to whatever it hears after the script, or NULL */
 	char input[8192];
 	size_t input_length;
+	size_t heard_bytes; /* of all connections */
 	struct buffer taken;
 	struct buffer heard_after;
 	char complaint[300]; /* the first thing that was not as the script says */
@@ -116,6 +128,7 @@ static inline bool dialogue_read(struct dialogue *dialogue, int client)
 	if (got <= 0)
 		return false;
 	dialogue->input_length += (size_t)got;
+	dialogue->heard_bytes += (size_t)got;
 	return true;
 }
 
@@ -205,6 +218,19 @@ static inline int dialogue_accept(struct dialogue *dialogue)
 	return client;
 }
 
+static inline void dialogue_count(struct dialogue *dialogue, int client, size_t count)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof(info);
+	char wanted[24], found[24];
+
+	getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &length);
+	snprintf(wanted, sizeof(wanted), "%zu segments", count);
+	snprintf(found, sizeof(found), "%u came", info.tcpi_data_segs_in);
+	if (info.tcpi_data_segs_in != count)
+		dialogue_complain(dialogue, "waited for", wanted, found);
+}
+
 static inline void dialogue_step(struct dialogue *dialogue, int client, const struct step *step)
 {
 	int pending = 0;
@@ -226,6 +252,12 @@ static inline void dialogue_step(struct dialogue *dialogue, int client, const st
 		ioctl(client, FIONREAD, &pending);
 		if (dialogue->input_length > 0 || pending > 0)
 			dialogue_complain(dialogue, "waited for", "nothing", "more came");
+		break;
+	case STEP_COUNTS:
+		dialogue_count(dialogue, client, step->count);
+		break;
+	case STEP_IGNORES:
+		poll(&(struct pollfd){.fd = dialogue->listener}, 1, (int)step->count);
 		break;
 	case STEP_FLOODS:
 		dialogue_flood(client, step->count);
@@ -254,9 +286,6 @@ static inline void *dialogue_play(void *context)
 		return NULL;
 	do {
 		buffer_append_cut(&dialogue->heard_after, dialogue->input, dialogue->input_length);
-		if (dialogue->input_length > 0 && dialogue->farewell != NULL)
-			dialogue_send(client, dialogue->farewell, strlen(dialogue->farewell),
-			              SIZE_MAX);
 		dialogue->input_length = 0;
 	} while (dialogue_read(dialogue, client));
 	close(client);
