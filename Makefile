@@ -21,6 +21,7 @@ endif
 MODE_plain = -fstack-protector-strong -D_FORTIFY_SOURCE=2
 MODE_asan = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_tsan = -fsanitize=thread
+MODE_fuzz = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -pthread $(CFLAGS) $(MODE_$(MODE))
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(MODE_$(MODE))
 
@@ -44,7 +45,7 @@ fault_shims := $(patsubst tests/fault/%.c,$(B)/tests/fault/%.so,$(wildcard tests
 programs := $(addprefix $(B)/bin/,rejoinder-milter rejoinder-fetcher rejoinder-scheduler rejoinder)
 parts := $(addsuffix /parts.a,$(addprefix $(B)/,milter fetcher scheduler))
 
-.PHONY: all deps deps-bench demo check check-unit check-fuzz check-integration lint bench bench-fetch torture install clean tests-build
+.PHONY: all deps deps-bench demo check check-unit check-fuzz check-integration lint bench bench-fetch fuzz run-fuzz torture install clean tests-build
 all: $(programs)
 
 deps:
@@ -69,10 +70,21 @@ check-unit check-fuzz check-integration: check-%: all tests-build
 	@$(PYTHON) tests/run.py --build $(B) $*
 
 bench: all tests-build
+	@$(PYTHON) tests/bench/parse.py --build $(B)
 	@$(PYTHON) tests/bench/throughput.py --build $(B)
 
 bench-fetch: all tests-build
 	@$(PYTHON) tests/bench/fetch.py --build $(B)
+
+# Let libFuzzer look for inputs that break an entry, SECONDS each; what it keeps and what
+# breaks stands in build/fuzz/found.
+SECONDS ?= 60
+fuzz:
+	@build-aux/deps.sh --fuzz
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang run-fuzz SECONDS=$(SECONDS) ONLY='$(ONLY)'
+
+run-fuzz: $(fuzz_tests)
+	@build-aux/fuzz.sh $(B) $(SECONDS) $(ONLY)
 
 # The long forms of what `make check` does in short.
 torture: all tests-build
@@ -120,11 +132,28 @@ $(B)/%/parts.a:
 	@rm -f $@
 	ar rcs $@ $(filter-out %/main.o %/server.o,$^)
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(parts) $(B)/librejoinder.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_net) $(LIBS)
+# The command's own way of printing.
+$(B)/tests/unit/test_output: $(B)/ctl/output.o $(B)/ctl/table.o
 
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/librejoinder.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_net) $(LIBS)
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(parts) $(B)/librejoinder.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS_net) $(LIBS)
+
+# Replayed by a main of our own, but where libFuzzer brings one.
+ifeq ($(MODE),fuzz)
+fuzz_main = -fsanitize=fuzzer
+else
+fuzz_main = $(B)/tests/fuzz/replay.o
+endif
+
+# This one stands in libmilter's place.
+$(B)/tests/fuzz/fuzz_milter: $(B)/milter/server.o
+
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(parts) $(B)/librejoinder.a | $(B)/tests/fuzz/replay.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(fuzz_main) $(filter %.a,$^) $(LIBS_net) $(LIBS)
+
+# It reads mail with the milter's own parts.
+$(B)/tests/bench/parse: $(B)/tests/bench/parse.o $(B)/milter/parts.a $(B)/librejoinder.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmilter
@@ -132,6 +161,14 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o
 $(B)/tests/fault/%.so: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+
+# `rejoinder init` writes the example: there is one text.
+$(B)/ctl/example.inc: contrib/rejoinder.conf
+	@mkdir -p $(@D)
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< > $@.new && mv $@.new $@
+
+$(B)/ctl/init.o: ALL_CFLAGS += -I$(B)
+$(B)/ctl/init.o: $(B)/ctl/example.inc
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Install the Debian packages that building and testing Rejoinder needs.
 #
-# usage: build-aux/deps.sh [--list | --bench]
+# usage: build-aux/deps.sh [--list | --bench | --fuzz]
 #
-# --bench: also the programs that `make bench-fetch` compares with.
+# --bench: also the programs that `make bench-fetch` compares with; --fuzz: also what
+# `make fuzz` compiles with.
 #
 # Nothing happens when nothing is missing.  A mail system that is already on
 # the machine is not touched: packages that are installed are not upgraded, and
@@ -13,13 +14,17 @@
 set -eu
 
 build='gcc make pkg-config libc6-dev libmilter-dev libsqlite3-dev libssl-dev libinih-dev libjansson-dev libcurl4-openssl-dev'
-tests='libcmocka-dev python3 postfix dovecot-core dovecot-pop3d openssl sqlite3'
+tests='libcmocka-dev python3 postfix libsasl2-modules dovecot-core dovecot-pop3d opendkim opendkim-tools openssl sqlite3 tzdata'
 lint='clang-format mandoc git'
 bench='mpop fetchmail'
+fuzz='clang libclang-rt-14-dev'
 wanted="$build $tests $lint"
 
 if [ "${1-}" = --bench ]; then
 	wanted="$wanted $bench"
+fi
+if [ "${1-}" = --fuzz ]; then
+	wanted="$wanted $fuzz"
 fi
 if [ "${1-}" = --list ]; then
 	printf '%s\n' $wanted
@@ -93,6 +98,7 @@ if [ "${is_new_postfix-}" = yes ] && command -v debconf-set-selections >/dev/nul
 	echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 fi
 is_installed dovecot-core || is_new_dovecot=yes
+is_installed opendkim || is_new_opendkim=yes
 
 apt_get -o Dpkg::Options::=--force-confold --no-install-recommends --no-upgrade install $missing
 
@@ -104,5 +110,6 @@ disable() {
 if command -v deb-systemd-helper >/dev/null; then
 	[ "${is_new_postfix-}" != yes ] || disable postfix
 	[ "${is_new_dovecot-}" != yes ] || disable dovecot
+	[ "${is_new_opendkim-}" != yes ] || disable opendkim
 fi
 say "done"
