@@ -7,6 +7,7 @@
 #include "lib/base/buffer.h"
 #include "lib/base/memory.h"
 #include "lib/mail/header.h"
+#include "lib/mail/idn.h"
 #include "lib/mail/phrase.h"
 #include "lib/mail/scan.h"
 
@@ -53,26 +54,21 @@ static int append_quoted_local(struct buffer *out, const char *quoted, size_t le
 	return buffer_append_char(out, '"');
 }
 
-/* Append the domain of text in lower case; its one trailing dot goes. -1 if it is none. */
+/* Append the domain of text in lower case ASCII; its one trailing dot goes. -1 if it is none. */
 static int append_domain(struct buffer *out, const char *domain, size_t length)
 {
 	if (length > 1 && domain[length - 1] == '.')
 		length--;
 	if (length > 2 && domain[0] == '[' && domain[length - 1] == ']') {
 		for (size_t i = 1; i + 1 < length; i++) {
-			if (!phrase_is_atext(domain[i]) && domain[i] != '.' && domain[i] != ':')
+			if ((unsigned char)domain[i] >= 0x80 ||
+			    (!phrase_is_atext(domain[i]) && domain[i] != '.' && domain[i] != ':'))
 				return -1;
 		}
 	} else if (!is_dot_atom(domain, length)) {
 		return -1;
 	}
-	for (size_t i = 0; i < length; i++) {
-		char c = domain[i];
-
-		if (buffer_append_char(out, c >= 'A' && c <= 'Z' ? (char)(c + 32) : c) < 0)
-			return -1;
-	}
-	return 0;
+	return idn_append_ascii(out, domain, length);
 }
 
 /*

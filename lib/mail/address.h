@@ -20,7 +20,7 @@ struct address {
 	 * when there is none.  A comment after a bare address is no name.
 	 */
 	char *phrase;
-	char *address; /* local@domain, domain lower-cased, local part as written without needless quotes */
+	char *address; /* local@domain, domain lower-cased and in ASCII (idn.h), local part as written without needless quotes */
 };
 
 struct address_list {
@@ -51,17 +51,25 @@ const char *address_domain(const char *address);
 
 /*
  * Write `phrase <address>`, or the bare address when the phrase is empty, as a
- * field value folded before the angle bracket when it would pass 78 columns
- * after a field name of name_length bytes.  The phrase is taken as already
- * valid (from address_list_parse or address_phrase).  Heap string.
+ * field value for after a field name of name_length bytes, folded (LF before a
+ * blank that is there) where a line would pass 78 columns and has a blank.  The
+ * phrase is taken as already valid (from address_list_parse, address_phrase or
+ * address_phrase_ascii).  Heap string.
  */
 char *address_format(const char *phrase, const char *address, size_t name_length);
 
 /*
  * Make a phrase of UTF-8 text: atoms as they are, quoted when specials need it,
- * RFC 2047 encoded words (UTF-8, B, each at most 75 columns) when it is not
+ * RFC 2047 encoded words (UTF-8, B, each at most 60 columns) when it is not
  * ASCII.  Heap string.
  */
 char *address_phrase(const char *utf8);
+
+/*
+ * The phrase of an address that was read, for a field that we write: as it
+ * stands if it is ASCII, else its text (RFC 2047 decoded, without quotes) made a
+ * phrase anew.  Heap string.
+ */
+char *address_phrase_ascii(const char *phrase);
 
 #endif

@@ -6,11 +6,18 @@
 
 #include "lib/mail/scan.h"
 
-enum outcome { OUTCOME_NONE, OUTCOME_PASS, OUTCOME_FAIL };
+enum method { METHOD_DMARC, METHOD_DKIM, METHOD_SPF, METHOD_COUNT };
 
-struct results {
-	enum outcome dmarc;
-	bool has_pass; /* of dkim or spf */
+static const char *const method_names[METHOD_COUNT] = {
+	[METHOD_DMARC] = "dmarc",
+	[METHOD_DKIM] = "dkim",
+	[METHOD_SPF] = "spf",
+};
+
+/* What is said of one method; of several signatures each has a result. */
+struct result {
+	bool is_said;
+	bool has_pass;
 	bool has_fail;
 };
 
@@ -60,46 +67,61 @@ static bool next_result(struct scan *scan)
 	return false;
 }
 
+/* Step over `/ version`. False if it is one we do not know (RFC 8601 2.2 has only 1). */
+static bool skip_method_version(struct scan *scan)
+{
+	const char *version;
+	size_t length;
+
+	if (scan->at == scan->length || scan->bytes[scan->at] != '/')
+		return true;
+	scan->at++;
+	skip_space(scan);
+	length = read_word(scan, "=;(", &version);
+	skip_space(scan);
+	return is_word(version, length, "1");
+}
+
 /* Read `method = result` (RFC 8601 2.2). */
-static void read_result(struct scan *scan, struct results *results)
+static void read_result(struct scan *scan, struct result *results)
 {
 	const char *method;
 	const char *value;
 	size_t method_length;
 	size_t value_length;
-	enum outcome outcome = OUTCOME_NONE;
 
 	skip_space(scan);
 	method_length = read_word(scan, "=;/(", &method);
 	skip_space(scan);
-	if (scan->at < scan->length && scan->bytes[scan->at] == '/') {
-		const char *version;
-
-		scan->at++;
-		skip_space(scan);
-		read_word(scan, "=;(", &version);
-		skip_space(scan);
-	}
-	if (scan->at == scan->length || scan->bytes[scan->at] != '=')
+	if (!skip_method_version(scan) || scan->at == scan->length || scan->bytes[scan->at] != '=')
 		return;
 	scan->at++;
 	skip_space(scan);
 	value_length = read_word(scan, ";(", &value);
-	if (is_word(value, value_length, "pass"))
-		outcome = OUTCOME_PASS;
-	else if (is_word(value, value_length, "fail"))
-		outcome = OUTCOME_FAIL;
-	if (is_word(method, method_length, "dmarc")) {
-		if (results->dmarc == OUTCOME_NONE)
-			results->dmarc = outcome;
-	} else if (is_word(method, method_length, "dkim") ||
-	           is_word(method, method_length, "spf")) {
-		results->has_pass = results->has_pass || outcome == OUTCOME_PASS;
-		results->has_fail = results->has_fail || outcome == OUTCOME_FAIL;
+	for (size_t i = 0; i < METHOD_COUNT; i++) {
+		if (!is_word(method, method_length, method_names[i]))
+			continue;
+		/* One message has one policy: the first result of DMARC stands. */
+		if (i == METHOD_DMARC && results[i].is_said)
+			continue;
+		results[i].is_said = true;
+		results[i].has_pass = results[i].has_pass || is_word(value, value_length, "pass");
+		results[i].has_fail = results[i].has_fail || is_word(value, value_length, "fail");
 	}
 }
 
-static void read_field(const struct field *field, const char *authserv_id, struct results *results)
+/* Is the version after the authserv-id absent or one that we know? */
+static bool has_known_version(struct scan *scan)
+{
+	const char *version;
+	size_t length;
+
+	skip_space(scan);
+	length = read_word(scan, ";(", &version);
+	return length == 0 || is_word(version, length, "1");
+}
+
+static void read_field(const struct field *field, const char *authserv_id, struct result *results)
 {
 	struct scan scan = {.bytes = field->value, .length = field->length};
 	const char *id;
@@ -107,7 +129,7 @@ static void read_field(const struct field *field, const char *authserv_id, struc
 
 	skip_space(&scan);
 	id_length = read_word(&scan, ";(", &id);
-	if (!is_word(id, id_length, authserv_id))
+	if (!is_word(id, id_length, authserv_id) || !has_known_version(&scan))
 		return;
 	while (next_result(&scan))
 		read_result(&scan, results);
@@ -115,19 +137,29 @@ static void read_field(const struct field *field, const char *authserv_id, struc
 
 const char *auth_verdict(const struct header *header, const char *authserv_id)
 {
-	struct results results = {0};
+	struct result results[METHOD_COUNT] = {0};
+	const struct result *dmarc = &results[METHOD_DMARC];
+	bool has_pass;
+	bool has_fail;
 
 	if (authserv_id == NULL)
 		return "none";
 	for (size_t i = 0; i < header->count; i++) {
-		if (strcasecmp(header->fields[i].name, "Authentication-Results") == 0)
-			read_field(&header->fields[i], authserv_id, &results);
+		struct result found[METHOD_COUNT] = {0};
+
+		if (strcasecmp(header->fields[i].name, "Authentication-Results") != 0)
+			continue;
+		read_field(&header->fields[i], authserv_id, found);
+		for (size_t m = 0; m < METHOD_COUNT; m++) {
+			if (!results[m].is_said)
+				results[m] = found[m];
+		}
 	}
-	if (results.dmarc == OUTCOME_NONE && results.has_pass)
+	if (dmarc->has_pass || dmarc->has_fail)
+		return dmarc->has_pass ? "pass" : "fail";
+	has_pass = results[METHOD_DKIM].has_pass || results[METHOD_SPF].has_pass;
+	has_fail = results[METHOD_DKIM].has_fail || results[METHOD_SPF].has_fail;
+	if (has_pass)
 		return "pass";
-	if (results.dmarc == OUTCOME_NONE && results.has_fail)
-		return "fail";
-	if (results.dmarc == OUTCOME_NONE)
-		return "none";
-	return results.dmarc == OUTCOME_PASS ? "pass" : "fail";
+	return has_fail ? "fail" : "none";
 }

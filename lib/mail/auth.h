@@ -7,6 +7,12 @@
  * The verdict of Authentication-Results (RFC 8601) fields that carry the
  * configured authserv-id; others are forgeable and are not read.
  *
+ * Several fields of ours are ordinary (one a filter: DKIM's, then DMARC's above
+ * it), so each method is taken from the topmost field that speaks of it.  RFC 8601
+ * 5 has the border remove what claims our id from outside; one that slipped
+ * through stands below and so cannot outvote what our filter said.  A version
+ * other than 1, of the field or of a method, is not read.
+ *
  * Returns "pass" (dmarc=pass, or without a dmarc result dkim=pass or spf=pass),
  * "fail" (dmarc=fail, or without a dmarc result a fail of dkim or spf and no
  * pass), or "none".  authserv_id NULL gives "none".

@@ -5,15 +5,15 @@
 #include <strings.h>
 
 #include "lib/base/memory.h"
-#include "lib/mail/address.h"
+#include "lib/mail/absence.h"
+#include "lib/mail/look.h"
+#include "lib/mail/notification.h"
 #include "lib/mail/report.h"
-#include "lib/mail/subject.h"
-#include "lib/mail/text.h"
+#include "lib/mail/report_words.h"
+#include "lib/mail/undelivered.h"
 #include "lib/mail/wording.h"
 
-#define TEXT_BYTES    (64 * 1024)
-#define WORDS_BYTES   (16 * 1024)
-#define SUBJECT_BYTES 1000
+#define FEW_WORDS_BYTES 20 /* less is no letter of a person */
 
 static const char *const class_names[] = {
 	[CLASS_HUMAN] = "human",         [CLASS_AUTO_REPLY] = "auto-reply",
@@ -43,102 +43,9 @@ bool class_is_human(enum message_class class)
 	return class == CLASS_HUMAN;
 }
 
-/* What the rules look at, prepared once. */
-struct look {
-	const struct header *header;
-	struct part_list parts;
-	char *text;         /* of the first text part; "" if there is none */
-	char *words;        /* folded: the text before the returned message */
-	char *subject;      /* folded */
-	bool has_returned;  /* a returned message, as a part or in the text */
-	bool is_null;       /* the null sender */
-	bool is_daemon;     /* From is mailer-daemon */
-	bool is_postmaster; /* or postmaster, or nobody */
-	bool is_personal;   /* somebody answers or forwards: "Re:", "Fwd:" */
-};
-
 static bool has_word(const char *value, const char *word)
 {
 	return value != NULL && strcasestr(value, word) != NULL;
-}
-
-static void look_at_sender(struct look *look, const struct envelope_facts *envelope)
-{
-	const struct field *from = header_field(look->header, "From", 1);
-	const struct field *return_path = header_field(look->header, "Return-Path", 1);
-	struct address_list list = {0};
-
-	look->is_null = envelope->is_null_sender;
-	if (return_path != NULL) {
-		char *address = address_from_envelope(return_path->value);
-
-		look->is_null = look->is_null || (address != NULL && address[0] == '\0');
-		look->is_daemon = strncasecmp(return_path->value, "<mailer-daemon", 14) == 0;
-		free(address);
-	}
-	if (from == NULL)
-		return;
-	address_list_parse(&list, from->value, from->length, 1);
-	if (list.count > 0) {
-		const struct address *address = &list.items[0];
-
-		look->is_daemon = look->is_daemon ||
-		                  strncasecmp(address->address, "mailer-daemon", 13) == 0 ||
-		                  has_word(address->phrase, "mail delivery s") ||
-		                  has_word(address->phrase, "mailer-daemon") ||
-		                  has_word(address->phrase, "mailer daemon");
-		look->is_postmaster = strncasecmp(address->address, "postmaster@", 11) == 0;
-	} else {
-		look->is_daemon = look->is_daemon || has_word(from->value, "mailer-daemon");
-		look->is_postmaster = has_word(from->value, "postmaster") ||
-		                      strspn(from->value, "<> \t\r\n") == from->length;
-	}
-	address_list_release(&list);
-}
-
-static void look_at_text(struct look *look)
-{
-	const struct part *part = text_first_part(&look->parts);
-	size_t returned_at;
-	char *words;
-
-	/* A multipart whose boundary is nowhere is read as the text it then is. */
-	if (part == NULL && look->parts.count == 1)
-		part = &look->parts.items[0];
-	look->text = part == NULL ? xstrdup("") : text_of_part(part, TEXT_BYTES);
-	returned_at = report_returned_offset(look->text);
-	look->has_returned = look->text[returned_at] != '\0';
-	for (size_t i = 0; i < look->parts.count; i++)
-		look->has_returned =
-			look->has_returned || report_is_returned_part(&look->parts.items[i]);
-	words = xmemdup0(look->text, returned_at < WORDS_BYTES ? returned_at : WORDS_BYTES);
-	look->words = wording_fold(words, WORDS_BYTES);
-	free(words);
-}
-
-static void look_init(struct look *look, const struct message *message,
-                      const struct envelope_facts *envelope)
-{
-	const struct field *field = header_field(message->header, "Subject", 1);
-	char *subject = field == NULL ? xstrdup("")
-	                              : subject_decode(field->value, field->length, SUBJECT_BYTES);
-
-	memset(look, 0, sizeof *look);
-	look->header = message->header;
-	message_parts(message, &look->parts);
-	look->subject = wording_fold(subject, SUBJECT_BYTES);
-	look_at_sender(look, envelope);
-	look_at_text(look);
-	look->is_personal = subject_strip(subject) != subject && !look->is_null && !look->is_daemon;
-	free(subject);
-}
-
-static void look_release(struct look *look)
-{
-	part_list_release(&look->parts);
-	free(look->text);
-	free(look->words);
-	free(look->subject);
 }
 
 static bool has_part(const struct look *look, const char *type)
@@ -200,6 +107,32 @@ static bool has_feedback_part(const struct look *look)
 	return false;
 }
 
+/* One that has no part of its own for its facts, but says what it is. */
+static bool is_complaint_text(const struct look *look)
+{
+	static const char *const subjects[] = {"complaint about message from",
+	                                       "email feedback report", "email abuse report",
+	                                       "abuse report"};
+	bool is_hit;
+
+	if (look->is_personal || !look->has_returned)
+		return false;
+	is_hit = wording_is_complaint(look->words);
+	for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)
+		is_hit = is_hit || strncmp(look->subject, subjects[i], strlen(subjects[i])) == 0;
+	return is_hit;
+}
+
+static bool is_bounce_notification(const struct look *look)
+{
+	return notification_read(look->text, NULL) == NOTIFICATION_BOUNCE;
+}
+
+static bool is_complaint_notification(const struct look *look)
+{
+	return notification_read(look->text, NULL) == NOTIFICATION_COMPLAINT;
+}
+
 static bool has_status_part(const struct look *look)
 {
 	if (look->is_personal)
@@ -219,37 +152,6 @@ static bool has_receipt_part(const struct look *look)
 static bool has_failed_recipients(const struct look *look)
 {
 	return header_count(look->header, "X-Failed-Recipients") > 0;
-}
-
-static bool is_undelivered_text(const struct look *look)
-{
-	if (look->is_personal || !(look->is_null || look->is_daemon || look->is_postmaster))
-		return false;
-	return look->has_returned || wording_is_bounce_subject(look->subject) ||
-	       wording_is_undelivered(look->words);
-}
-
-/* Whoever it comes from: the subject of a bounce above a returned message. */
-static bool is_bounce_subject(const struct look *look)
-{
-	return look->has_returned && wording_is_bounce_subject(look->subject);
-}
-
-static bool is_auto_submitted(const struct look *look)
-{
-	const char *value = header_get(look->header, "Auto-Submitted");
-	size_t length;
-
-	if (value == NULL)
-		return false;
-	value += strspn(value, " \t\r\n");
-	length = strcspn(value, "; \t\r\n(");
-	return length > 0 && !(length == 2 && strncasecmp(value, "no", 2) == 0);
-}
-
-static bool has_null_sender(const struct look *look)
-{
-	return look->is_null;
 }
 
 static bool has_autoreply_field(const struct look *look)
@@ -287,6 +189,100 @@ static bool has_autoreply_field(const struct look *look)
 	return false;
 }
 
+/* The reports of old Exchanges: of receipts, and of what was not delivered. */
+static bool has_embedded_receipt(const struct look *look)
+{
+	return header_count(look->header, "X-MS-Embedded-Report") > 0 &&
+	       wording_is_receipt_subject(look->subject);
+}
+
+static bool has_embedded_report(const struct look *look)
+{
+	return !look->is_personal && header_count(look->header, "X-MS-Embedded-Report") > 0;
+}
+
+/* Does a responder show itself so plainly that its words need not be read? */
+static bool is_responder(const struct look *look)
+{
+	return has_word(header_get(look->header, "Auto-Submitted"), "vacation") ||
+	       has_autoreply_field(look) || absence_is_subject(look->subject);
+}
+
+/* Does a text name whom mail did not reach, as reports do? */
+static bool names_recipient(const struct look *look)
+{
+	return report_has_recipient_words(look->text, report_returned_offset(look->text));
+}
+
+/*
+ * The less a sender's name says, the more must the text: shops write of deliveries
+ * too.
+ */
+static bool is_undelivered_text(const struct look *look)
+{
+	bool is_text;
+	bool has_refusal;
+	bool has_subject;
+
+	if (look->is_personal || is_responder(look) ||
+	    (!look->is_null && look->sender == SENDER_ANYBODY))
+		return false;
+	has_subject = wording_is_bounce_subject(look->subject);
+	if (has_subject && look->has_returned)
+		return true;
+	is_text = undelivered_is_text(look->words);
+	has_refusal = undelivered_has_refusal(look->words);
+	if (look->is_null || look->sender == SENDER_DAEMON)
+		return has_subject || is_text || has_refusal || look->has_returned;
+	if (look->sender == SENDER_POSTMASTER)
+		return has_subject || has_refusal || look->has_returned ||
+		       undelivered_is_form(look->words) || (is_text && names_recipient(look));
+	return (is_text || has_refusal) && (has_subject || undelivered_is_form(look->words)) &&
+	       names_recipient(look);
+}
+
+/*
+ * Whoever it comes from: the subject of a bounce above a returned message, unless
+ * there are words between them that only a person would write.
+ */
+static bool is_bounce_subject(const struct look *look)
+{
+	return look->has_returned && wording_is_bounce_subject(look->subject) &&
+	       (strlen(look->words) < FEW_WORDS_BYTES || undelivered_is_form(look->words) ||
+	        undelivered_has_refusal(look->words));
+}
+
+/* A list manager that returns a mail to its list. */
+static bool is_list_refusal(const struct look *look)
+{
+	return header_count(look->header, "X-MLServer") > 0 &&
+	       wording_is_list_refusal(look->subject);
+}
+
+static bool is_auto_submitted(const struct look *look)
+{
+	const char *value = header_get(look->header, "Auto-Submitted");
+	size_t length;
+
+	if (value == NULL)
+		return false;
+	value += strspn(value, " \t\r\n");
+	length = strcspn(value, "; \t\r\n(");
+	return length > 0 && !(length == 2 && strncasecmp(value, "no", 2) == 0);
+}
+
+static bool has_null_sender(const struct look *look)
+{
+	return look->is_null;
+}
+
+static bool has_precedence(const struct look *look, const char *word)
+{
+	const char *precedence = header_get(look->header, "Precedence");
+
+	return precedence != NULL && strcasecmp(precedence, word) == 0;
+}
+
 /* Does a client that answers by itself show in the header? */
 static bool has_responder_mark(const struct look *look)
 {
@@ -295,39 +291,25 @@ static bool has_responder_mark(const struct look *look)
 	return has_word(mailer, "lotus") || has_word(mailer, "domino") ||
 	       has_word(mailer, "notes") || has_word(mailer, "vacation") ||
 	       has_word(mailer, "responder") || header_count(look->header, "X-MIMETrack") > 0 ||
+	       header_count(look->header, "X-MS-Exchange-Inbox-Rules-Loop") > 0 ||
+	       has_precedence(look, "bulk") || has_precedence(look, "junk") ||
 	       has_word(header_get(look->header, "X-MS-Exchange-Generated-Message-Source"),
 	                "mailbox rules agent");
 }
 
 static bool is_absence_subject(const struct look *look)
 {
-	if (wording_is_absence_subject(look->subject))
-		return true;
-	return !look->is_personal && wording_may_be_absence_subject(look->subject) &&
-	       has_responder_mark(look);
+	return absence_is_subject(look->subject) ||
+	       (!look->is_personal && absence_may_be_subject(look->subject) &&
+	        has_responder_mark(look));
 }
 
 static bool is_list(const struct look *look)
 {
-	static const char *const precedences[] = {"list", "bulk", "junk"};
-	const char *precedence = header_get(look->header, "Precedence");
-
-	if (header_count(look->header, "List-Id") > 0 ||
-	    header_count(look->header, "List-Post") > 0 ||
-	    header_count(look->header, "Feedback-ID") > 0)
-		return true;
-	for (size_t i = 0; precedence != NULL && i < 3; i++) {
-		if (strcasecmp(precedence, precedences[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool has_spam_flag(const struct look *look)
-{
-	const char *value = header_get(look->header, "X-Spam-Flag");
-
-	return value != NULL && strncasecmp(value, "yes", 3) == 0;
+	return header_count(look->header, "List-Id") > 0 ||
+	       header_count(look->header, "List-Post") > 0 ||
+	       header_count(look->header, "Feedback-ID") > 0 || has_precedence(look, "list") ||
+	       has_precedence(look, "bulk") || has_precedence(look, "junk");
 }
 
 /* The order decides; that of bounces before Auto-Submitted matters, since many bounces carry it. */
@@ -340,21 +322,55 @@ static const struct rule {
 	{"report", CLASS_RECEIPT, is_receipt},
 	{"report", CLASS_COMPLAINT, is_feedback_report},
 	{"feedback-part", CLASS_COMPLAINT, has_feedback_part},
+	{"complaint-text", CLASS_COMPLAINT, is_complaint_text},
+	{"service-notification", CLASS_COMPLAINT, is_complaint_notification},
+	{"service-notification", CLASS_BOUNCE, is_bounce_notification},
 	{"delivery-status-part", CLASS_BOUNCE, has_status_part},
 	{"disposition-part", CLASS_RECEIPT, has_receipt_part},
 	{"failed-recipients", CLASS_BOUNCE, has_failed_recipients},
+	{"embedded-report", CLASS_RECEIPT, has_embedded_receipt},
+	{"embedded-report", CLASS_BOUNCE, has_embedded_report},
 	{"undelivered-text", CLASS_BOUNCE, is_undelivered_text},
 	{"undelivered-subject", CLASS_BOUNCE, is_bounce_subject},
+	{"list-refusal", CLASS_BOUNCE, is_list_refusal},
 	{"auto-submitted", CLASS_AUTO_REPLY, is_auto_submitted},
 	{"null-sender", CLASS_AUTO_REPLY, has_null_sender},
 	{"autoreply-field", CLASS_AUTO_REPLY, has_autoreply_field},
 	{"out-of-office-subject", CLASS_AUTO_REPLY, is_absence_subject},
 	{"list", CLASS_LIST, is_list},
-	{"spam-flag", CLASS_SPAM, has_spam_flag},
 };
+
+/* Does one of the fields say spam? Each is `Name: beginning of the value`. */
+static bool is_spam(const struct header *header, const struct classify_options *options)
+{
+	for (size_t i = 0; i < options->spam_field_count; i++) {
+		const char *rule = options->spam_fields[i];
+		size_t length = strcspn(rule, ":");
+		const char *begin = rule + length + (rule[length] == ':');
+		char *name = xmemdup0(rule, length);
+		const char *value = header_get(header, name);
+
+		free(name);
+		begin += strspn(begin, " ");
+		if (value != NULL && strncasecmp(value, begin, strlen(begin)) == 0)
+			return true;
+	}
+	return false;
+}
 
 void classify(const struct message *message, const struct envelope_facts *envelope,
               struct classification *out)
+{
+	static const char *const spam_fields[] = {"X-Spam-Flag: YES", "X-Spam: Yes"};
+	static const struct classify_options options = {.spam_fields = spam_fields,
+	                                                .spam_field_count = sizeof spam_fields /
+	                                                                    sizeof spam_fields[0]};
+
+	classify_with(message, envelope, &options, out);
+}
+
+void classify_with(const struct message *message, const struct envelope_facts *envelope,
+                   const struct classify_options *options, struct classification *out)
 {
 	struct look look;
 
@@ -369,14 +385,37 @@ void classify(const struct message *message, const struct envelope_facts *envelo
 			break;
 		}
 	}
+	if (out->class == CLASS_HUMAN && is_spam(message->header, options)) {
+		out->class = CLASS_SPAM;
+		out->rule = "spam-flag";
+	}
 	if (out->class == CLASS_BOUNCE || out->class == CLASS_RECEIPT ||
 	    out->class == CLASS_COMPLAINT)
 		report_read(message, &look.parts, look.text, out);
 	look_release(&look);
 }
 
+const char *classification_status(const struct classification *classification)
+{
+	const char *status = "";
+
+	for (size_t i = 0; i < classification->recipient_count; i++) {
+		const struct report_recipient *recipient = &classification->recipients[i];
+
+		if (recipient->status[0] == '\0')
+			continue;
+		if (strcmp(recipient->action, "failed") == 0)
+			return recipient->status;
+		if (status[0] == '\0')
+			status = recipient->status;
+	}
+	return status;
+}
+
 void classification_release(struct classification *classification)
 {
+	for (size_t i = 0; i < classification->field_count; i++)
+		free(classification->fields[i].value);
 	for (size_t i = 0; i < classification->recipient_count; i++) {
 		free(classification->recipients[i].address);
 		free(classification->recipients[i].diagnostic);

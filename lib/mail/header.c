@@ -19,6 +19,7 @@ static const char *const known_names[] = {
 	"Date",
 	"Delivered-To",
 	"Disposition-Notification-To",
+	"Envelope-To",
 	"Errors-To",
 	"Feedback-ID",
 	"From",
@@ -50,8 +51,13 @@ static const char *const known_names[] = {
 	"X-AutoReply-From",
 	"X-Autorespond",
 	"X-Autoresponder",
+	"X-Barracuda-Spam-Flag",
+	"X-Bogosity",
 	"X-Confirm-Reading-To",
+	"X-Delivered-To",
+	"X-DSPAM-Result",
 	"X-Envelope-From",
+	"X-Envelope-To",
 	"X-Failed-Recipients",
 	"X-FC-MachineGenerated",
 	"X-Get-Message-Sender-Via",
@@ -60,7 +66,10 @@ static const char *const known_names[] = {
 	"X-Mail-Autoreply",
 	"X-Mailer",
 	"X-MIMETrack",
+	"X-MLServer",
+	"X-MS-Embedded-Report",
 	"X-MS-Exchange-Generated-Message-Source",
+	"X-MS-Exchange-Inbox-Rules-Loop",
 	"X-MS-Has-Attach",
 	"X-MS-TNEF-Correlator",
 	"X-MSMail-Priority",
@@ -71,7 +80,10 @@ static const char *const known_names[] = {
 	"X-POST-MessageClass",
 	"X-Return-Path",
 	"X-Sender",
+	"X-Spam",
+	"X-Spam-Action",
 	"X-Spam-Flag",
+	"X-Spam-Status",
 	"X-Vacation",
 };
 #define KNOWN_COUNT    (sizeof known_names / sizeof known_names[0])
@@ -85,6 +97,7 @@ struct our_count {
 
 struct header_count {
 	unsigned known[KNOWN_COUNT];
+	unsigned last_kept[KNOWN_COUNT]; /* the index of the last one that is kept, or 0 */
 	struct our_count ours[HEADER_OURS_MAX];
 	size_t our_names;
 	size_t our_fields; /* kept */
@@ -217,6 +230,7 @@ void header_add(struct header *header, const char *name, const char *value, size
 		return;
 	}
 	header->total_bytes += length;
+	header->counts->last_kept[known] = header->counts->known[known];
 	keep_field(header, name, value, length, header->counts->known[known]);
 }
 
@@ -235,7 +249,10 @@ unsigned header_count(const struct header *header, const char *name)
 
 const struct field *header_field(const struct header *header, const char *name, unsigned index)
 {
-	if (header_count(header, name) < index)
+	int known = known_index(name);
+
+	/* A caller may well go through a hundred thousand of them. */
+	if (known >= 0 && header->counts->last_kept[known] < index)
 		return NULL;
 	for (size_t i = 0; i < header->count; i++) {
 		if (header->fields[i].index == index &&

@@ -1,5 +1,6 @@
 #include "lib/mail/message.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "lib/mail/scan.h"
 
 #define BOUNDARY_MAX_BYTES 200 /* RFC 2046 5.1.1 allows 70 */
+#define PIECES_MAX         20  /* of a parameter */
 
 /* A multipart whose parts are being read. */
 struct open_multipart {
@@ -55,11 +57,8 @@ static const char *read_parameter_value(const char *s, const char *end, char *ou
 	return s + (is_quoted && s < end);
 }
 
-/*
- * Find a parameter of a Content-* value and copy it; "" if it is absent.
- * Parameters of RFC 2231 in pieces are not put together.
- */
-static void read_parameter(const char *value, const char *name, char *out, size_t out_size)
+/* Find a parameter of a Content-* value by its very name and copy it. False, and "", if it is absent. */
+static bool find_parameter(const char *value, const char *name, char *out, size_t out_size)
 {
 	size_t name_length = strlen(name);
 	const char *end = value + strlen(value);
@@ -85,10 +84,75 @@ static void read_parameter(const char *value, const char *name, char *out, size_
 			s++;
 		if (is_wanted) {
 			read_parameter_value(s, end, out, out_size);
-			return;
+			return true;
 		}
 		s = read_parameter_value(s, end, ignored, sizeof ignored);
 		s += strcspn(s, ";");
+	}
+	return false;
+}
+
+/* Undo %XX in place. */
+static void decode_percent(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		char hex[3] = "";
+
+		if (*from == '%' && isxdigit((unsigned char)from[1]) &&
+		    isxdigit((unsigned char)from[2])) {
+			memcpy(hex, from + 1, 2);
+			*to++ = (char)strtoul(hex, NULL, 16);
+			from += 2;
+		} else {
+			*to++ = *from;
+		}
+	}
+	*to = '\0';
+}
+
+/*
+ * Copy a piece of an extended parameter (RFC 2231 4): the first begins with its
+ * charset and language.
+ */
+static void copy_extended(char *out, size_t out_size, char *piece, bool is_first)
+{
+	const char *quote = is_first ? strchr(piece, '\'') : NULL;
+
+	if (quote != NULL)
+		quote = strchr(quote + 1, '\'');
+	if (quote != NULL)
+		memmove(piece, quote + 1, strlen(quote + 1) + 1);
+	decode_percent(piece);
+	snprintf(out, out_size, "%s", piece);
+}
+
+/* Find a parameter, whole, extended, or in pieces (RFC 2231 3, 4), and copy it; "" if it is absent. */
+static void read_parameter(const char *value, const char *name, char *out, size_t out_size)
+{
+	size_t length = 0;
+	char piece[BOUNDARY_MAX_BYTES + 1];
+	char piece_name[40];
+
+	if (find_parameter(value, name, out, out_size) || strchr(value, '*') == NULL)
+		return;
+	snprintf(piece_name, sizeof piece_name, "%s*", name);
+	if (find_parameter(value, piece_name, piece, sizeof piece)) {
+		copy_extended(out, out_size, piece, true);
+		return;
+	}
+	for (int i = 0; i < PIECES_MAX && length + 1 < out_size; i++) {
+		snprintf(piece_name, sizeof piece_name, "%s*%d", name, i);
+		if (find_parameter(value, piece_name, piece, sizeof piece)) {
+			snprintf(out + length, out_size - length, "%s", piece);
+		} else {
+			snprintf(piece_name, sizeof piece_name, "%s*%d*", name, i);
+			if (!find_parameter(value, piece_name, piece, sizeof piece))
+				return;
+			copy_extended(out + length, out_size - length, piece, i == 0);
+		}
+		length += strlen(out + length);
 	}
 }
 
@@ -104,7 +168,7 @@ static void describe_part(struct part *part, const struct header *header, bool i
 	         is_in_digest ? "message/rfc822" : "text/plain");
 	if (type != NULL) {
 		type += strspn(type, " \t\r\n");
-		length = strcspn(type, "; \t\r\n");
+		length = strcspn(type, "; \t\r\n(");
 		if (memchr(type, '/', length) != NULL && length < sizeof part->type)
 			copy_lower(part->type, sizeof part->type, type, length);
 		read_parameter(type, "charset", part->charset, sizeof part->charset);

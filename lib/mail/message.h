@@ -12,8 +12,9 @@
  * MESSAGE_PARTS_MAX parts, MESSAGE_DEPTH_MAX deep; what lies beyond is no part.
  */
 
-#define MESSAGE_PARTS_MAX 200
-#define MESSAGE_DEPTH_MAX 12
+#define MESSAGE_PARTS_MAX  200
+#define MESSAGE_DEPTH_MAX  12
+#define MESSAGE_BODY_BYTES (256 * 1024) /* how much of a body is worth keeping for it */
 
 struct message {
 	const struct header *header;

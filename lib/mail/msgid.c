@@ -33,22 +33,53 @@ static bool add_id(struct string_list *ids, const char *from, const char *to)
 	return true;
 }
 
-/* A value that is one word with an @ and no `<`: an id whose brackets were lost. */
-static void add_bare(struct string_list *ids, const char *value, size_t length)
+static bool separates(char c)
 {
-	const char *end = value + length;
+	return scan_is_blank(c) || c == ',' || c == ';';
+}
 
-	while (value < end && scan_is_blank(*value))
-		value++;
-	while (end > value && (scan_is_blank(end[-1]) || end[-1] == '>'))
-		end--;
-	if (memchr(value, '@', (size_t)(end - value)) == NULL)
-		return;
-	for (const char *p = value; p < end; p++) {
-		if (scan_is_blank(*p) || strchr("\"(),;", *p) != NULL)
+/* The next word of [*at, end) without a bracket at its end; false if there is none. */
+static bool next_bare(const char **at, const char *end, const char **from_out, const char **to_out)
+{
+	const char *from = *at, *to;
+
+	while (from < end && separates(*from))
+		from++;
+	for (to = from; to < end && !separates(*to); to++)
+		;
+	*at = to;
+	*from_out = from;
+	*to_out = to;
+	while (*to_out > from && (*to_out)[-1] == '>')
+		(*to_out)--;
+	return to > from;
+}
+
+/* Ids whose brackets were lost: a value in which each word has an @, and there is no `<`. */
+static void add_bare(struct string_list *ids, const char *value, size_t length, size_t max_count)
+{
+	const char *end = value + length, *at = value, *from, *to;
+
+	while (next_bare(&at, end, &from, &to)) {
+		if (memchr(from, '@', (size_t)(to - from)) == NULL ||
+		    memchr(from, '"', (size_t)(to - from)) != NULL ||
+		    memchr(from, '(', (size_t)(to - from)) != NULL ||
+		    memchr(from, ')', (size_t)(to - from)) != NULL)
 			return;
 	}
-	add_id(ids, value, end);
+	for (at = value; ids->count < max_count && next_bare(&at, end, &from, &to);)
+		add_id(ids, from, to);
+}
+
+/* Is it an id though its bracket is not closed: a word with an @? */
+static bool is_unclosed_id(const char *from, const char *to)
+{
+	if (memchr(from, '@', (size_t)(to - from)) == NULL)
+		return false;
+	for (; from < to; from++)
+		if (separates(*from))
+			return false;
+	return true;
 }
 
 void msgid_parse(struct string_list *ids, const char *value, size_t length, size_t max_count)
@@ -56,8 +87,7 @@ void msgid_parse(struct string_list *ids, const char *value, size_t length, size
 	struct scan scan = {.bytes = value, .length = length};
 
 	if (memchr(value, '<', length) == NULL) {
-		if (ids->count < max_count)
-			add_bare(ids, value, length);
+		add_bare(ids, value, length, max_count);
 		return;
 	}
 	while (scan.at < length && ids->count < max_count) {
@@ -72,7 +102,13 @@ void msgid_parse(struct string_list *ids, const char *value, size_t length, size
 		for (to = from; to < value + length && *to != '<' && *to != '>'; to++)
 			;
 		scan.at = (size_t)(to - value);
-		if (scan.at < length && *to == '>')
+		if (scan.at < length && *to == '>') {
+			add_id(ids, from, to);
+			continue;
+		}
+		while (to > from && scan_is_blank(to[-1]))
+			to--;
+		if (is_unclosed_id(from, to))
 			add_id(ids, from, to);
 	}
 }

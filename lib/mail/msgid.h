@@ -9,8 +9,9 @@
  * Message ids in Message-ID, In-Reply-To and References (RFC 5322 3.6.4, and
  * 4.5.4 for what older clients write between them).  An id is kept with its angle
  * brackets, its inner white space removed; case counts.  Comments, quoted text
- * and words outside angle brackets are skipped.  A value without any `<` that is
- * one word with an @ counts as an id whose brackets were lost.
+ * and words outside angle brackets are skipped.  A value without any `<` in which
+ * each word has an @ counts as ids whose brackets were lost, and a word with an @
+ * behind a `<` that nothing closes as one too.
  */
 
 #define MSGID_MAX_BYTES 998 /* RFC 5322 2.1.1; longer ones are left out */

@@ -8,9 +8,12 @@
 #include "lib/mail/encoding.h"
 #include "lib/mail/header.h"
 #include "lib/mail/scan.h"
+#include "lib/mail/subject.h"
 
-#define LINE_COLUMNS 78 /* RFC 5322 2.1.1 */
-#define WORD_BYTES   45 /* of text in one encoded word of 75 columns */
+#define LINE_COLUMNS      78 /* RFC 5322 2.1.1 */
+#define WORD_LINE_COLUMNS 76 /* of a line with an encoded word: RFC 2047 2 */
+#define WORD_BYTES                                                                                 \
+	36 /* of text in one of 60 columns, for which there is room after a field's name */
 
 bool phrase_is_control(char c)
 {
@@ -41,31 +44,51 @@ void phrase_append_quoted(struct buffer *out, const char *text, size_t length)
 	buffer_append_char(out, '"');
 }
 
+/*
+ * How long the blanks at `at` and the word behind them are, when a line may end
+ * before them; else 0.  A blank inside quotes may be that place too, one with a
+ * backslash before it not.
+ */
+static size_t word_length(const char *phrase, size_t at, bool is_escaped)
+{
+	size_t blanks, end;
+
+	if (at == 0 || is_escaped || phrase[at] != ' ' || phrase[at - 1] == ' ')
+		return 0;
+	blanks = strspn(phrase + at, " ");
+	for (end = at + blanks; phrase[end] != '\0' && phrase[end] != ' '; end++)
+		end += phrase[end] == '\\' && phrase[end + 1] != '\0';
+	return end == at + blanks ? 0 : end - at;
+}
+
 char *address_format(const char *phrase, const char *address, size_t name_length)
 {
+	size_t columns = strstr(phrase, "=?") == NULL ? LINE_COLUMNS : WORD_LINE_COLUMNS;
 	size_t column = name_length + 2;
+	bool is_escaped = false;
 	struct buffer out;
 
 	if (phrase[0] == '\0')
 		return xstrdup(address);
 	buffer_init(&out, strlen(phrase) * 2 + strlen(address) + 8);
-	for (const char *p = phrase; *p != '\0'; p++) {
-		/* Between encoded words a line may end; elsewhere the phrase stays as it is. */
-		if (strncmp(p, " =?", 3) == 0 && p > phrase && p[-1] == '=' &&
-		    column + 1 + strcspn(p + 1, " ") > LINE_COLUMNS) {
+	for (size_t i = 0; phrase[i] != '\0'; i++) {
+		size_t next = word_length(phrase, i, is_escaped);
+
+		if (next > 0 && column + next > columns) {
 			buffer_append_char(&out, '\n');
 			column = 0;
 		}
-		buffer_append_char(&out, *p);
+		buffer_append_char(&out, phrase[i]);
 		column++;
+		is_escaped = phrase[i] == '\\' && !is_escaped;
 	}
-	if (column + strlen(address) + 3 > LINE_COLUMNS)
+	if (column + strlen(address) + 3 > columns)
 		buffer_append_char(&out, '\n');
 	buffer_printf(&out, " <%s>", address);
 	return buffer_take(&out);
 }
 
-/* Encoded words (RFC 2047 2) of at most 75 columns, no character in two of them. */
+/* Encoded words (RFC 2047 2) of at most 60 columns, no character in two of them. */
 static void append_encoded_words(struct buffer *out, const char *text, size_t length)
 {
 	size_t at = 0;
@@ -110,4 +133,41 @@ char *address_phrase(const char *utf8)
 		append_encoded_words(&out, text, strlen(text));
 	free(text);
 	return buffer_take(&out);
+}
+
+static bool is_printable_ascii(const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p >= 0x80 || phrase_is_control(*p))
+			return false;
+	return true;
+}
+
+char *address_phrase_ascii(const char *phrase)
+{
+	size_t length = strlen(phrase);
+	struct scan scan = {.bytes = phrase, .length = length};
+	struct buffer text;
+	char *decoded, *made;
+
+	if (is_printable_ascii(phrase))
+		return xstrdup(phrase);
+	buffer_init(&text, length);
+	while (scan.at < length) {
+		size_t begin = scan.at;
+
+		if (!scan_quoted(&scan)) {
+			buffer_append_char(&text, phrase[scan.at++]);
+			continue;
+		}
+		for (size_t i = begin + 1; i + 1 < scan.at; i++) {
+			i += phrase[i] == '\\' && i + 2 < scan.at;
+			buffer_append_char(&text, phrase[i]);
+		}
+	}
+	decoded = subject_decode(text.data, text.length, PHRASE_MAX_BYTES);
+	made = address_phrase(decoded);
+	free(decoded);
+	buffer_release(&text);
+	return made;
 }

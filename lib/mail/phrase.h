@@ -11,7 +11,7 @@
  * (phrase.c) of addresses.
  */
 
-#define PHRASE_MAX_BYTES 900 /* a longer one is no name of anybody, and lines end at 998 */
+#define PHRASE_MAX_BYTES 480 /* no name is longer; escaped it fits into a line of 998 */
 
 /* Below 0x20, or 0x7f. */
 bool phrase_is_control(char c);

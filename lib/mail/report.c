@@ -7,14 +7,16 @@
 #include "lib/base/memory.h"
 #include "lib/mail/address.h"
 #include "lib/mail/msgid.h"
+#include "lib/mail/notification.h"
+#include "lib/mail/report_add.h"
 #include "lib/mail/report_recipients.h"
 #include "lib/mail/scan.h"
 #include "lib/mail/text.h"
 
-#define RETURNED_BYTES     (128 * 1024) /* how far a returned message is read */
-#define RETURNED_IDS       50
-#define RETURNED_ADDRESSES 20
-#define REFERENCES_BYTES   2000 /* ids of one References field */
+#define RETURNED_BYTES   (128 * 1024) /* how far a returned message is read */
+#define RETURNED_WORDS   20           /* addresses that are taken from plain words */
+#define TOKEN_BYTES      34           /* as long as a token of ours is */
+#define LOCAL_PART_BYTES 64           /* RFC 5321 4.5.3.1.1 */
 
 bool report_is_returned_part(const struct part *part)
 {
@@ -110,53 +112,45 @@ void report_read_header(const struct part *part, struct header *header)
 	free(content);
 }
 
-static void add_ids(struct string_list *ids, const struct header *header, const char *name)
-{
-	const struct field *field = header_field(header, name, 1);
-	struct string_list found = {0};
-	size_t first;
+/* What the walk over a report collects besides the classification. */
+struct returned {
+	struct classification *out;
+	char *recipient; /* the only one of the returned message, or NULL */
+};
 
-	if (field == NULL)
-		return;
-	msgid_parse(&found, field->value, field->length, REFERENCES_BYTES);
-	/* The last ones are the nearest. */
-	first = found.count > RETURNED_IDS - ids->count ? found.count - (RETURNED_IDS - ids->count)
-	                                                : 0;
-	for (size_t i = first; i < found.count; i++)
-		string_list_add(ids, found.items[i]);
-	string_list_release(&found);
-}
-
-static void add_addresses(struct string_list *addresses, const struct header *header,
-                          const char *name)
+/* Whom a returned message went to, if that is one; a provider's own field is the best. */
+static void take_recipient(struct returned *returned, const struct header *header)
 {
-	const struct field *field = header_field(header, name, 1);
+	const struct field *field = header_field(header, "X-HmXmrOriginalRecipient", 1);
 	struct address_list list;
 
-	if (field == NULL)
+	if (field == NULL && header_count(header, "Cc") == 0 && header_count(header, "To") == 1)
+		field = header_field(header, "To", 1);
+	if (field == NULL || returned->recipient != NULL)
 		return;
-	address_list_parse(&list, field->value, field->length,
-	                   RETURNED_ADDRESSES - addresses->count);
-	for (size_t i = 0; i < list.count; i++)
-		string_list_add(addresses, list.items[i].address);
+	address_list_parse(&list, field->value, field->length, 2);
+	if (list.count == 1)
+		returned->recipient = xstrdup(list.items[0].address);
 	address_list_release(&list);
 }
 
 /* Take what a returned header says and is not known yet. */
-static void take_header(const struct header *header, struct classification *out)
+static void take_header(struct returned *returned, const struct header *header)
 {
-	const struct field *msgid = header_field(header, "Message-ID", 1);
+	static const char *const names[] = {"Message-ID", "In-Reply-To", "References", "Reply-To",
+	                                    "From"};
+	struct classification *out = returned->out;
+	bool has_ids = out->returned_ids.count > 0;
+	bool has_addresses = out->returned_addresses.count > 0;
 
-	if (out->original_msgid == NULL && msgid != NULL)
-		out->original_msgid = msgid_first(msgid->value, msgid->length);
-	if (out->returned_ids.count == 0) {
-		add_ids(&out->returned_ids, header, "In-Reply-To");
-		add_ids(&out->returned_ids, header, "References");
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const struct field *field = header_field(header, names[i], 1);
+		bool is_known = i == 0 ? false : i < 3 ? has_ids : has_addresses;
+
+		if (field != NULL && !is_known)
+			report_take_returned(out, names[i], field->value, field->length);
 	}
-	if (out->returned_addresses.count == 0) {
-		add_addresses(&out->returned_addresses, header, "Reply-To");
-		add_addresses(&out->returned_addresses, header, "From");
-	}
+	take_recipient(returned, header);
 }
 
 /* The id behind the colon of a Message-ID line, which may stand on the next line. */
@@ -192,20 +186,20 @@ static void take_msgid_line(const char *text, struct classification *out)
 }
 
 /* Look for the returned message in one text. */
-static void take_text(const char *text, struct classification *out)
+static void take_text(struct returned *returned, const char *text)
 {
 	size_t offset = report_returned_offset(text);
 	struct header header;
 
 	if (text[offset] != '\0') {
 		read_header_text(text + offset, strlen(text + offset), &header);
-		take_header(&header, out);
+		take_header(returned, &header);
 		header_release(&header);
 	}
-	take_msgid_line(text, out);
+	take_msgid_line(text, returned->out);
 }
 
-static void take_parts(const struct part_list *parts, struct classification *out)
+static void take_parts(struct returned *returned, const struct part_list *parts)
 {
 	for (size_t i = 0; i < parts->count; i++) {
 		struct header header;
@@ -213,14 +207,14 @@ static void take_parts(const struct part_list *parts, struct classification *out
 		if (!report_is_returned_part(&parts->items[i]))
 			continue;
 		report_read_header(&parts->items[i], &header);
-		take_header(&header, out);
+		take_header(returned, &header);
 		header_release(&header);
 	}
 }
 
-static void take_texts(const struct part_list *parts, struct classification *out)
+static void take_texts(struct returned *returned, const struct part_list *parts)
 {
-	for (size_t i = 0; i < parts->count && out->original_msgid == NULL; i++) {
+	for (size_t i = 0; i < parts->count && returned->out->original_msgid == NULL; i++) {
 		const struct part *part = &parts->items[i];
 		char *text;
 
@@ -229,27 +223,81 @@ static void take_texts(const struct part_list *parts, struct classification *out
 		    parts->count > 1)
 			continue;
 		text = text_of_part(part, RETURNED_BYTES);
-		take_text(text, out);
+		take_text(returned, text);
 		free(text);
+	}
+}
+
+static bool is_token_byte(char c)
+{
+	return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '2' && c <= '7');
+}
+
+static bool is_domain_byte(char c)
+{
+	return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+	       c == '.';
+}
+
+/*
+ * Of a text that holds no header, take what could be an address or an id of ours:
+ * a local part that ends like one of our tokens.  Whether it is one is for others
+ * to verify.
+ */
+static void take_token_words(const char *text, struct classification *out)
+{
+	size_t length = strlen(text);
+
+	for (size_t at = 0; at < length; at++) {
+		size_t run = 0;
+		size_t begin;
+		size_t end = at + 1;
+		char *address;
+
+		if (text[at] != '@' || out->returned_addresses.count == RETURNED_WORDS)
+			continue;
+		while (run < at && run <= TOKEN_BYTES && is_token_byte(text[at - run - 1]))
+			run++;
+		if (run < TOKEN_BYTES)
+			continue;
+		begin = at - TOKEN_BYTES;
+		while (begin > 0 && at - begin < LOCAL_PART_BYTES &&
+		       (is_domain_byte(text[begin - 1]) || strchr("+_", text[begin - 1]) != NULL))
+			begin--;
+		while (end < length && is_domain_byte(text[end]))
+			end++;
+		address = xmemdup0(text + begin, end - begin);
+		string_list_add(&out->returned_addresses, address);
+		if (at - begin == TOKEN_BYTES)
+			string_list_take(&out->returned_ids, xasprintf("<%s>", address));
+		free(address);
 	}
 }
 
 void report_read(const struct message *message, const struct part_list *parts, const char *text,
                  struct classification *out)
 {
-	report_read_recipients(message, parts, text, out);
-	take_parts(parts, out);
+	const struct part *whole = &parts->items[0];
+	struct returned returned = {.out = out};
+
+	if (notification_read(text, out) == NOTIFICATION_NONE)
+		report_read_recipients(message, parts, text, out);
+	take_parts(&returned, parts);
 	if (out->original_msgid == NULL)
-		take_texts(parts, out);
+		take_texts(&returned, parts);
 	/* Boundaries that a gateway broke: all of the body is what is left to read. */
 	if (out->original_msgid == NULL) {
-		char *body = xmemdup0(
-			parts->items[0].content,
-			strnlen(parts->items[0].content, parts->items[0].length < RETURNED_BYTES
-		                                                 ? parts->items[0].length
-		                                                 : RETURNED_BYTES));
+		size_t length = whole->length < RETURNED_BYTES ? whole->length : RETURNED_BYTES;
+		char *body = xmemdup0(whole->content, strnlen(whole->content, length));
 
-		take_text(body, out);
+		take_text(&returned, body);
 		free(body);
 	}
+	if (out->returned_ids.count == 0 && out->returned_addresses.count == 0)
+		take_token_words(text, out);
+	if (out->recipient_count == 0 && returned.recipient != NULL && out->class != CLASS_RECEIPT)
+		report_add_returned_recipient(message, text, returned.recipient, out);
+	if (out->class == CLASS_BOUNCE)
+		report_finish_recipients(text, out);
+	free(returned.recipient);
 }

@@ -5,27 +5,36 @@
 #include <stddef.h>
 
 /*
- * What machines write to people, in the languages of the common ones.  Texts are
- * given folded: wording_fold().
+ * What mail systems write to people, and how such texts are made comparable.  Texts
+ * are given folded: wording_fold().
  */
 
-/* ASCII in lower case, each run of white space one blank; at most max_bytes of the text are read. Heap string. */
+/*
+ * A text made comparable: letters of Latin, Greek and Cyrillic in lower case,
+ * typographic and full-width marks as their ASCII kin, each run of white space one
+ * blank.  At most max_bytes of valid UTF-8 are read.  Heap string.
+ */
 char *wording_fold(const char *text, size_t max_bytes);
 
-/* Does a text say that mail could not be delivered, for good or for now? */
-bool wording_is_undelivered(const char *folded);
-/* Does it say that delivery is only late? */
-bool wording_is_delayed(const char *folded);
+/* Is one of the phrases, a list that NULL ends, in a text? */
+bool wording_has_phrase(const char *const *phrases, const char *folded);
 
 /* Does a subject begin as mail systems begin that of a returned message? */
 bool wording_is_bounce_subject(const char *folded);
 
+/* Does a subject begin as Exchange begins that of a read receipt? */
+bool wording_is_receipt_subject(const char *folded);
+
+/* Is it the words with which a provider passes a complaint on that is no proper report? */
+bool wording_is_complaint(const char *folded);
+
+/* Is it a list manager's refusal of a mail to its list? */
+bool wording_is_list_refusal(const char *folded);
+
 /*
- * Does a subject begin with the fixed phrase of an out-of-office reply, alone or
- * before a mark such as `:`?  A phrase that a sentence goes on from is people's.
+ * The status (RFC 3463 3) that a reason in plain words means, without its class:
+ * "1.1" of "user unknown"; or NULL.
  */
-bool wording_is_absence_subject(const char *folded);
-/* Is it one that people write too ("... is out of the office")? Other marks must agree. */
-bool wording_may_be_absence_subject(const char *folded);
+const char *wording_status_detail(const char *folded);
 
 #endif

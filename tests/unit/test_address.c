@@ -35,6 +35,13 @@ static const struct {
          "|jane@company.test\n"},
 	{"a comment goes from the name", "Jane (at work) <jane@company.test>",
          "Jane|jane@company.test\n"},
+	{"an international domain is read as its ASCII form", "Jäne <Jane@Bücher.test>",
+         "Jäne|Jane@xn--bcher-kva.test\n"},
+	{"and is the same written in that", "jane@XN--BCHER-KVA.test",
+         "|jane@xn--bcher-kva.test\n"},
+	{"a local part in UTF-8 stays", "jäne@company.test", "|jäne@company.test\n"},
+	{"an international domain in quotes is a name", "\"a@bücher.test\" <jane@company.test>",
+         "\"a@bücher.test\"|jane@company.test\n"},
 	{"white space around atoms goes", "jane @ company . test", "|jane@company.test\n"},
 	{"two of them", "jane@company.test, Bob <bob@example.org>",
          "|jane@company.test\nBob|bob@example.org\n"},
@@ -50,6 +57,7 @@ static const struct {
          "|jane@company.test\n"},
 	{"a domain literal with colons begins no group", "jane@[IPv6:2001:DB8::1]",
          "|jane@[ipv6:2001:db8::1]\n"},
+	{"which is ASCII", "jane@[IPv6::ϼ], bob@[127.0.0.1]", "|bob@[127.0.0.1]\n"},
 	{"a dot at the end of a domain goes", "jane@company.test.", "|jane@company.test\n"},
 	{"dots where none should be are in use", "jane..x.@company.test",
          "|jane..x.@company.test\n"},
@@ -103,6 +111,23 @@ static void lists_are_read_as_found(void **state)
 		free(found);
 		address_list_release(&list);
 	}
+}
+
+/* A field of the size that Postfix cuts at, and what stands at its end. */
+static void a_name_too_long_is_left_out_and_its_address_is_not(void **state)
+{
+	char *value = xmalloc(60100);
+	struct address_list list;
+	(void)state;
+
+	memset(value, 'x', 60000);
+	strcpy(value + 60000, " <jane@company.test>");
+	address_list_parse(&list, value, strlen(value), 10);
+	assert_int_equal(list.count, 1);
+	assert_string_equal(list.items[0].address, "jane@company.test");
+	assert_string_equal(list.items[0].phrase, "");
+	address_list_release(&list);
+	free(value);
 }
 
 static void a_list_ends_at_its_maximum(void **state)
@@ -186,6 +211,7 @@ static const struct {
 	{"a quoted local part", "<\"jane bob\"@company.test>", "\"jane bob\"@company.test"},
 	{"a bracket inside quotes ends nothing", "<\"a>b\"@company.test>", "\"a>b\"@company.test"},
 	{"a source route", "<@relay.test:jane@company.test>", "jane@company.test"},
+	{"an international domain", "<jane@bücher.test>", "jane@xn--bcher-kva.test"},
 	{"a comment has no place here", "<jane(x)@company.test>", NULL},
 	{"no domain", "<root>", NULL},
 	{"an open bracket", "<jane@company.test", NULL},
@@ -276,7 +302,7 @@ static void phrases_are_made(void **state)
 	}
 }
 
-static void encoded_words_keep_to_75_columns(void **state)
+static void encoded_words_keep_to_60_columns(void **state)
 {
 	char text[400] = "";
 	size_t words = 0;
@@ -290,11 +316,11 @@ static void encoded_words_keep_to_75_columns(void **state)
 		char *blank = strchr(word, ' ');
 		size_t length = blank == NULL ? strlen(word) : (size_t)(blank - word);
 
-		assert_true(length <= 75);
+		assert_true(length <= 60);
 		assert_memory_equal(word, "=?UTF-8?B?", 10);
 		word = blank == NULL ? NULL : blank + 1;
 	}
-	assert_int_equal(words, 7); /* 300 bytes, 45 in each */
+	assert_int_equal(words, 9); /* 300 bytes, 36 in each */
 	free(phrase);
 }
 
@@ -302,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_are_read_as_found),
+		cmocka_unit_test(a_name_too_long_is_left_out_and_its_address_is_not),
 		cmocka_unit_test(a_list_ends_at_its_maximum),
 		cmocka_unit_test(an_address_over_its_limit_is_left_out),
 		cmocka_unit_test(a_nul_is_an_ordinary_wrong_byte),
@@ -310,7 +337,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_compared_without_case),
 		cmocka_unit_test(fields_are_written),
 		cmocka_unit_test(phrases_are_made),
-		cmocka_unit_test(encoded_words_keep_to_75_columns),
+		cmocka_unit_test(encoded_words_keep_to_60_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,27 +9,7 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
-#include "lib/mail/class.h"
-
-/* Classify a message of raw bytes, as the milter would. */
-static void classify_raw(const char *raw, bool is_null_sender, struct classification *out)
-{
-	size_t length = strlen(raw);
-	struct header header;
-	struct message message = {.header = &header};
-	struct envelope_facts envelope = {.is_null_sender = is_null_sender};
-	size_t body_at;
-
-	header_init(&header);
-	body_at = header_parse(&header, raw, length);
-	message.body = raw + body_at;
-	message.body_length = length - body_at;
-	classify(&message, &envelope, out);
-	header_release(&header);
-}
-
-#define JANE   "From: Jane <jane@company.test>\n"
-#define DAEMON "From: MAILER-DAEMON@mx.example.org (Mail Delivery System)\n"
+#include "tests/unit/class_fixture.h"
 
 #define FORWARDED_REPORT                                                                           \
 	"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nWhat is this?\n--b\n"                 \
@@ -74,7 +54,75 @@ static const struct {
          "From: jane@company.test\n\nHello\n--b--\n",
          "complaint", "feedback-part"},
 
+	{"a complaint in words with the mail it is about", false,
+         "From: fbl@example.org\nSubject: FW: Offer\nContent-Type: multipart/mixed; boundary=b\n\n"
+         "--b\n\nThis is an email abuse report for an email message received from 192.0.2.1.\n"
+         "--b\nContent-Type: message/rfc822\n\nMessage-ID: <1@company.test>\n\nx\n--b--\n",
+         "human", "none"},
+	{"the same with a subject of its own", false,
+         "From: fbl@example.org\nSubject: Abuse\nContent-Type: multipart/mixed; boundary=b\n\n"
+         "--b\n\nThis is an email abuse report for an email message received from 192.0.2.1.\n"
+         "--b\nContent-Type: message/rfc822\n\nMessage-ID: <1@company.test>\n\nx\n--b--\n",
+         "complaint", "complaint-text"},
+	{"such words and no mail", false,
+         JANE "Subject: Abuse\n\nWe got: this is an email abuse report. What is it?\n", "human",
+         "none"},
+	{"a complaint in JSON", false,
+         "From: no-reply@example.com\n\n{\"notificationType\":\"Complaint\",\"complaint\":{}}\n",
+         "complaint", "service-notification"},
+	{"a bounce in JSON, though it has a Feedback-ID", false,
+         "From: no-reply@example.com\nFeedback-ID: 1:x\n\n"
+         "{\"notificationType\":\"Bounce\",\"bounce\":{}}\n",
+         "bounce", "service-notification"},
+	{"other JSON", false, "From: no-reply@example.com\n\n{\"type\":\"Bounce\"}\n", "human",
+         "none"},
+	{"JSON inside a person's words", false,
+         JANE "\nIt said {\"notificationType\":\"Bounce\"}\n", "human", "none"},
+
 	/* 2: other bounces, before Auto-Submitted */
+	{"a report that Exchange embeds", false,
+         "From: System Administrator <jane@example.org>\nX-MS-Embedded-Report:\n\nx\n", "bounce",
+         "embedded-report"},
+	{"a receipt that it embeds", false,
+         JANE "X-MS-Embedded-Report:\nSubject: =?utf-8?q?Le=C3=ADdo=3A_Oferta?=\n\nx\n", "receipt",
+         "embedded-report"},
+	{"a refusal in a language that nobody here knows", true,
+         "From: <>\n\nxyz <customer@example.org> zyx:\n550 5.1.1 zzz\n", "bounce",
+         "undelivered-text"},
+	{"a date is no refusal", true, JANE "\nJusqu'au 5.1.2027, tel. 550 51 20\n", "auto-reply",
+         "null-sender"},
+	{"a machine of another name with a form letter", false,
+         "From: no-reply@example.org\nSubject: Mail delivery failed\n\n"
+         "Could not be delivered to:\n<customer@example.org>\nAs their mailbox is full.\n",
+         "bounce", "undelivered-text"},
+	{"a machine of another name that writes of orders", false,
+         "From: no-reply@example.org\nSubject: Your order\n\nYour parcel could not be delivered.\n",
+         "human", "none"},
+	{"a parcel service whose subject is that of a bounce too", false,
+         "From: no-reply@example.org\nSubject: Delivery failed\n\nNobody was at home.\n", "human",
+         "none"},
+	{"a parcel service that uses the words of a form letter", false,
+         "From: no-reply@example.org\nSubject: Delivery failed\n\nYour parcel could not be "
+         "delivered to the following address: 1 Main Street.\n",
+         "human", "none"},
+	{"a person who pastes a bounce", false,
+         JANE "Subject: Mail delivery failed\n\nI get this when I write to bob:\n"
+              "A message that you sent could not be delivered to one or more of its recipients.\n"
+              "550 5.1.1 user unknown\n",
+         "human", "none"},
+	{"a vacation reply from the null sender with such words", true,
+         JANE "Auto-Submitted: auto-replied (vacation)\nSubject: Away\n\n"
+              "Mail that could not be delivered is read by bob.\n",
+         "auto-reply", "auto-submitted"},
+	{"an absence of a postmaster with such words", true,
+         "From: postmaster@example.org\nSubject: Automatic reply: mail was not delivered\n\nx\n",
+         "auto-reply", "null-sender"},
+	{"a list manager's refusal", false,
+         "From: talk-admin@example.org\nX-MLServer: fml\nSubject: You jane@company.test are not "
+         "member (talk ML)\n\nx\n",
+         "bounce", "list-refusal"},
+	{"what a list manager sends else", false,
+         "From: talk@example.org\nX-MLServer: fml\nSubject: Guide\n\nx\n", "human", "none"},
 	{"a report in a multipart/mixed", true, DAEMON FORWARDED_REPORT, "bounce",
          "delivery-status-part"},
 	{"the same, forwarded by a person, is the person's", false,
@@ -100,10 +148,21 @@ static const struct {
 	{"German words", true, DAEMON "\nIhre Nachricht konnte nicht zugestellt werden.\n",
          "bounce", "undelivered-text"},
 	{"the subject of a bounce and a returned message, from whomever", false,
-         "From: gateway@example.org\nSubject: Undeliverable: Hello\n"
+         "From: filter@example.org\nSubject: Undeliverable: Hello\n"
          "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b\n"
          "Content-Type: message/rfc822\n\nSubject: Hello\n\nx\n--b--\n",
          "bounce", "undelivered-subject"},
+	{"such a subject, a returned message, and a form letter", false,
+         "From: filter@example.org\nSubject: Mail delivery failed\n"
+         "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nYour mail could not be delivered "
+         "to the following recipients.\n--b\n"
+         "Content-Type: message/rfc822\n\nSubject: Hello\n\nx\n--b--\n",
+         "bounce", "undelivered-subject"},
+	{"such a subject, an attached message, and a person's letter", false,
+         JANE "Subject: Delivery problem\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n"
+              "Hello, the goods of the order attached could not be delivered. Please call.\n--b\n"
+              "Content-Type: message/rfc822\n\nSubject: Order\n\nx\n--b--\n",
+         "human", "none"},
 	{"a person who writes of such words", false,
          JANE "Subject: mail\n\nMy mail could not be delivered, user unknown. Why?\n", "human",
          "none"},
@@ -178,6 +237,9 @@ static const struct {
          "auto-submitted"},
 	{"spam by the filter before us", false, JANE "X-Spam-Flag: YES\n\nx\n", "spam",
          "spam-flag"},
+	{"spam by another filter", false, JANE "X-Spam: Yes\n\nx\n", "spam", "spam-flag"},
+	{"spam by a field that anybody's filter leaves", false,
+         JANE "X-Spam-Status: Yes, score=9\n\nx\n", "human", "none"},
 	{"no spam by it", false, JANE "X-Spam-Flag: NO\n\nx\n", "human", "none"},
 };
 
@@ -197,6 +259,40 @@ static void messages_are_classified(void **state)
 	}
 }
 
+static void the_spam_fields_are_the_operators(void **state)
+{
+	static const char *const fields[] = {"x-spam-status:yes", "X-Bogosity: Spam"};
+	static const struct {
+		const char *field;
+		enum message_class class;
+	} spam[] = {
+		{"X-Spam-Status: Yes, score=9\n", CLASS_SPAM},
+		{"X-Bogosity: Spam, tests=bogofilter\n", CLASS_SPAM},
+		{"X-Bogosity: Ham\n", CLASS_HUMAN},
+		{"X-Spam-Flag: YES\n", CLASS_HUMAN},
+		{"X-Spam-Status: Yes\nList-Id: <talk.example.org>\n", CLASS_LIST},
+	};
+	struct classify_options options = {.spam_fields = fields, .spam_field_count = 2};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof spam / sizeof spam[0]; i++) {
+		char *raw = xasprintf("%s%s\nx\n", JANE, spam[i].field);
+		struct envelope_facts envelope = {0};
+		struct classification found;
+		struct header header;
+		struct message message = {.header = &header};
+
+		header_init(&header);
+		header_parse(&header, raw, strlen(raw));
+		classify_with(&message, &envelope, &options, &found);
+		if (found.class != spam[i].class)
+			fail_msg("%s: found %s", spam[i].field, class_name(found.class));
+		classification_release(&found);
+		header_release(&header);
+		free(raw);
+	}
+}
+
 static void class_names_are_read_back(void **state)
 {
 	enum message_class class;
@@ -209,233 +305,12 @@ static void class_names_are_read_back(void **state)
 	assert_int_equal(class_from_name("Human", &class), 0);
 }
 
-static const char postfix_bounce[] =
-	"From: MAILER-DAEMON@company.test (Mail Delivery System)\n"
-	"Subject: Undelivered Mail Returned to Sender\n"
-	"To: jane@company.test\n"
-	"Auto-Submitted: auto-replied\n"
-	"MIME-Version: 1.0\n"
-	"Content-Type: multipart/report; report-type=delivery-status;\n"
-	"\tboundary=\"4C1.1/mx.company.test\"\n"
-	"Content-Transfer-Encoding: 8bit\n"
-	"\n"
-	"This is a MIME-encapsulated message.\n"
-	"\n"
-	"--4C1.1/mx.company.test\n"
-	"Content-Description: Notification\n"
-	"Content-Type: text/plain; charset=utf-8\n"
-	"\n"
-	"This is the mail system at host mx.company.test.\n"
-	"\n"
-	"<customer@example.org>: host mx.example.org[192.0.2.1] said: 550 5.1.1\n"
-	"    <customer@example.org>: no such user (in reply to RCPT TO command)\n"
-	"\n"
-	"--4C1.1/mx.company.test\n"
-	"Content-Description: Delivery report\n"
-	"Content-Type: message/delivery-status\n"
-	"\n"
-	"Reporting-MTA: dns; mx.company.test\n"
-	"X-Postfix-Queue-ID: 4C1\n"
-	"X-Postfix-Sender: rfc822; jane@company.test\n"
-	"Arrival-Date: Mon,  1 Feb 2027 10:00:00 +0100 (CET)\n"
-	"\n"
-	"Final-Recipient: rfc822; customer@example.org\n"
-	"Original-Recipient: rfc822;Customer@example.org\n"
-	"Action: failed\n"
-	"Status: 5.1.1\n"
-	"Remote-MTA: dns; mx.example.org\n"
-	"Diagnostic-Code: smtp; 550 5.1.1 <customer@example.org>: no such\n"
-	"    user\n"
-	"\n"
-	"Final-Recipient: rfc822; boss@example.org\n"
-	"Action: Delayed\n"
-	"Status: 4.4.1\n"
-	"\n"
-	"--4C1.1/mx.company.test\n"
-	"Content-Description: Undelivered Message\n"
-	"Content-Type: message/rfc822\n"
-	"\n"
-	"Return-Path: <jane@company.test>\n"
-	"From: Jane <jane@company.test>\n"
-	"Reply-To: Jane <replies+token@company.test>\n"
-	"To: customer@example.org\n"
-	"Message-ID: <1@company.test>\n"
-	"In-Reply-To: <0@example.org>\n"
-	"References: <first@example.org>\n"
-	"\t<0@example.org>\n"
-	"Subject: Offer\n"
-	"\n"
-	"Message-ID: <not-this@example.org>\n"
-	"\n"
-	"--4C1.1/mx.company.test--\n";
-
-static void postfix_bounces_are_read_completely(void **state)
-{
-	struct classification found;
-	(void)state;
-
-	classify_raw(postfix_bounce, true, &found);
-	assert_int_equal(found.class, CLASS_BOUNCE);
-	assert_int_equal(found.recipient_count, 2);
-	assert_string_equal(found.recipients[0].address, "customer@example.org");
-	assert_string_equal(found.recipients[0].action, "failed");
-	assert_string_equal(found.recipients[0].status, "5.1.1");
-	assert_string_equal(found.recipients[0].diagnostic,
-	                    "550 5.1.1 <customer@example.org>: no such user");
-	assert_string_equal(found.recipients[1].address, "boss@example.org");
-	assert_string_equal(found.recipients[1].action, "delayed");
-	assert_string_equal(found.recipients[1].status, "4.4.1");
-	assert_string_equal(found.original_msgid, "<1@company.test>");
-	assert_int_equal(found.returned_ids.count, 3);
-	assert_string_equal(found.returned_ids.items[0], "<0@example.org>");
-	assert_string_equal(found.returned_ids.items[1], "<first@example.org>");
-	assert_int_equal(found.returned_addresses.count, 2);
-	assert_string_equal(found.returned_addresses.items[0], "replies+token@company.test");
-	assert_string_equal(found.returned_addresses.items[1], "jane@company.test");
-	classification_release(&found);
-}
-
-/* What a report without machine-readable facts says, and no more than it says. */
-static const struct {
-	const char *name;
-	const char *raw;
-	const char *recipient; /* "address action status diagnostic" of the first, or "" */
-	const char *original_msgid;
-} reports[] = {
-	{"words of qmail",
-         DAEMON "\nI'm afraid I wasn't able to deliver your message to the following addresses.\n\n"
-                "<customer@example.org>:\n192.0.2.1 does not like recipient.\n"
-                "Remote host said: 550 5.1.1 no such user\n\n"
-                "--- Below this line is a copy of the message.\n\n"
-                "Return-Path: <jane@company.test>\nMessage-ID: <1@company.test>\nTo: x@y.test\n",
-         "customer@example.org failed 5.1.1 Remote host said: 550 5.1.1 no such user",
-         "<1@company.test>"},
-	{"words of Exim with the recipient in a field",
-         DAEMON "X-Failed-Recipients: customer@example.org\n\n"
-                "A message that you sent could not be delivered.\n\n  customer@example.org\n"
-                "    host mx.example.org: 550 5.7.1 go away\n\n"
-                "------ This is a copy of the message, including all the headers. ------\n\n"
-                "Received: from x by y\nMessage-ID: <1@company.test>\n",
-         "customer@example.org failed 5.7.1 host mx.example.org: 550 5.7.1 go away",
-         "<1@company.test>"},
-	{"a delay is no failure",
-         DAEMON "\nTHIS IS A WARNING MESSAGE ONLY.\n\nDelivery to the following recipient has been "
-                "delayed:\n\n     customer@example.org\n",
-         "customer@example.org delayed  ", NULL},
-	{"no word of what happened: no action",
-         DAEMON "\n<customer@example.org>\n\nReceived: from x by y\nMessage-ID: <1@company.test>\n",
-         "customer@example.org   ", "<1@company.test>"},
-	{"fields in the words",
-         DAEMON
-         "\nYour mail could not be delivered. Technical report:\nReporting-MTA: dsn; x\nAction: failed\n"
-         "Final-Recipient: rfc822; customer@example.org\n"
-         "Diagnostic-Code: smtp; 550 no\nStatus: 5.0.0\n",
-         "customer@example.org failed 5.0.0 550 no", NULL},
-	{"an action that is missing follows the status",
-         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-         "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
-         "Final-Recipient: rfc822; customer@example.org\nStatus: 4.2.2\n--b--\n",
-         "customer@example.org delayed 4.2.2 ", NULL},
-	{"the original recipient where the final one is no address",
-         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-         "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
-         "Original-Recipient: rfc822;customer@example.org\nFinal-Recipient: local; customer\n"
-         "Action: delivered (to the mailbox)\n--b--\n",
-         "customer@example.org delivered  ", NULL},
-	{"recipients without a blank line between them",
-         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-         "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; customer@example.org\n"
-         "Action: relayed\nFinal-Recipient: rfc822; b@example.org\nAction: failed\n--b--\n",
-         "customer@example.org relayed  ", NULL},
-	{"a receipt names the message",
-         "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n"
-         "Content-Type: message/disposition-notification\n\n"
-         "Final-Recipient: rfc822;customer@example.org\nOriginal-Message-ID: <1@company.test>\n"
-         "Disposition: manual-action/MDN-sent-manually; displayed\n--b--\n",
-         "customer@example.org   ", "<1@company.test>"},
-	{"a complaint names both",
-         "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n"
-         "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
-         "Original-Rcpt-To: <customer@example.org>\n--b\n"
-         "Content-Type: text/rfc822-headers\n\nMessage-ID: <1@company.test>\n--b--\n",
-         "customer@example.org   ", "<1@company.test>"},
-	{"a report in base64",
-         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-         "Content-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n"
-         "RmluYWwtUmVjaXBpZW50OiByZmM4MjI7YUBiLnRlc3QKQWN0aW9uOiBmYWlsZWQK\n--b--\n",
-         "a@b.test failed  ", NULL},
-	{"a delimiter that a gateway broke hides nothing",
-         DAEMON "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-                "Content-Type: message/delivery-status\n\n"
-                "Final-Recipient: rfc822; customer@example.org\nAction: failed\n\n--c\n"
-                "Content-Type: message/rfc822\n\nReceived: from x\nMessage-ID: <1@company.test>\n",
-         "customer@example.org failed  ", "<1@company.test>"},
-	{"control bytes in a diagnostic become blanks",
-         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-         "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; customer@example.org\n"
-         "Action: failed\nDiagnostic-Code: smtp; 550 a\x07\x1b[0mb\n--b--\n",
-         "customer@example.org failed  550 a  [0mb", NULL},
-};
-
-static void reports_say_what_they_speak_of(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
-		const char *expected = reports[i].original_msgid;
-		struct classification found;
-		char first[700] = "";
-
-		classify_raw(reports[i].raw, true, &found);
-		if (found.recipient_count > 0)
-			snprintf(first, sizeof first, "%s %s %s %s", found.recipients[0].address,
-			         found.recipients[0].action, found.recipients[0].status,
-			         found.recipients[0].diagnostic);
-		if (strcmp(first, reports[i].recipient) != 0)
-			fail_msg("%s: found recipient \"%s\"", reports[i].name, first);
-		if ((found.original_msgid == NULL) != (expected == NULL) ||
-		    (expected != NULL && strcmp(found.original_msgid, expected) != 0))
-			fail_msg("%s: found id %s", reports[i].name, found.original_msgid);
-		classification_release(&found);
-	}
-}
-
-static void what_a_report_says_is_limited(void **state)
-{
-	static const char start[] =
-		"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
-		"Content-Type: message/delivery-status\n\n";
-	static const char group[] = "Final-Recipient: rfc822;a@b.test\nAction: failed\n\n";
-	static const char end[] = "--b\nContent-Type: message/rfc822\n\nReferences:";
-	size_t count = 1000;
-	char *raw = xmalloc(sizeof start + count * (sizeof group + 20) + sizeof end + 2000);
-	struct classification found;
-	size_t at = sizeof start - 1;
-	(void)state;
-
-	memcpy(raw, start, sizeof start);
-	for (size_t i = 0; i < count; i++, at += sizeof group - 1)
-		memcpy(raw + at, group, sizeof group);
-	memcpy(raw + at, end, sizeof end);
-	at += sizeof end - 1;
-	for (int i = 0; i < 60; i++)
-		at += (size_t)snprintf(raw + at, 30, " <%d@company.test>\n", i);
-	classify_raw(raw, true, &found);
-	assert_int_equal(found.recipient_count, REPORT_RECIPIENTS_MAX);
-	assert_int_equal(found.returned_ids.count, 50);
-	/* The nearest ones are the last. */
-	assert_string_equal(found.returned_ids.items[49], "<59@company.test>");
-	classification_release(&found);
-	free(raw);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_classified),
+		cmocka_unit_test(the_spam_fields_are_the_operators),
 		cmocka_unit_test(class_names_are_read_back),
-		cmocka_unit_test(postfix_bounces_are_read_completely),
-		cmocka_unit_test(reports_say_what_they_speak_of),
-		cmocka_unit_test(what_a_report_says_is_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,21 @@ static void limits_hold_and_indices_stay_right(void **state)
 	assert_int_equal(header_count(&header, "To"), HEADER_FIELDS_MAX + 5);
 	assert_true(header.is_truncated);
 	header_release(&header);
+
+	/* One that is forgotten since it is too long, between two that are kept. */
+	header_init(&header);
+	value = xmalloc(HEADER_VALUE_MAX);
+	memset(value, 'a', HEADER_VALUE_MAX);
+	for (int i = 0; i < 8; i++)
+		header_add(&header, "References", value, HEADER_VALUE_MAX);
+	add(&header, "Cc", "one");
+	header_add(&header, "Cc", value, HEADER_VALUE_MAX);
+	add(&header, "Cc", "two");
+	assert_null(header_field(&header, "Cc", 2));
+	assert_string_equal(header_field(&header, "Cc", 3)->value, "two");
+	assert_null(header_field(&header, "Cc", 4));
+	header_release(&header);
+	free(value);
 }
 
 static const struct {
