@@ -7,7 +7,7 @@
 #include "lib/base/memory.h"
 #include "lib/base/pattern.h"
 
-static const char *read_recipients(struct string_list *recipients, const char *text)
+const char *alert_recipients_read(struct string_list *recipients, const char *text)
 {
 	static const char separators[] = ", \t";
 
@@ -33,17 +33,28 @@ static const char *read_recipients(struct string_list *recipients, const char *t
 	return recipients->count > ALERT_RECIPIENTS_MAX ? "at most 50 recipients" : NULL;
 }
 
-const char *alert_levels_add(struct alert_levels *levels, int64_t after_s, const char *recipients)
+static int compare_levels(const struct alert_level *one, const struct alert_level *other)
 {
-	struct alert_level level = {.after_s = after_s};
-	const char *expected = read_recipients(&level.recipients, recipients);
+	if (one->after_s != other->after_s)
+		return one->after_s < other->after_s ? -1 : 1;
+	return one->is_business - other->is_business;
+}
+
+const char *alert_levels_add(struct alert_levels *levels, const struct alert_level *kind,
+                             const char *recipients)
+{
+	struct alert_level level = {.after_s = kind->after_s,
+	                            .is_business = kind->is_business,
+	                            .is_urgent = kind->is_urgent};
+	const char *expected = alert_recipients_read(&level.recipients, recipients);
 	size_t at = 0;
 
-	while (at < levels->count && levels->items[at].after_s < after_s)
+	while (at < levels->count && compare_levels(&levels->items[at], &level) < 0)
 		at++;
 	if (expected == NULL && levels->count >= ALERT_LEVELS_MAX)
 		expected = "at most 20 levels";
-	if (expected == NULL && at < levels->count && levels->items[at].after_s == after_s)
+	if (expected == NULL && at < levels->count &&
+	    compare_levels(&levels->items[at], &level) == 0)
 		expected = "a time that no other level of the account has";
 	if (expected != NULL) {
 		string_list_release(&level.recipients);
@@ -55,6 +66,17 @@ const char *alert_levels_add(struct alert_levels *levels, int64_t after_s, const
 	levels->items[at] = level;
 	levels->count++;
 	return NULL;
+}
+
+void alert_levels_copy(struct alert_levels *levels, const struct alert_levels *from)
+{
+	levels->count = from->count;
+	levels->items = xreallocarray(NULL, from->count + 1, sizeof(*levels->items));
+	for (size_t i = 0; i < from->count; i++) {
+		levels->items[i] = from->items[i];
+		levels->items[i].recipients = (struct string_list){0};
+		string_list_copy(&levels->items[i].recipients, &from->items[i].recipients);
+	}
 }
 
 void alert_levels_release(struct alert_levels *levels)

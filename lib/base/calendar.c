@@ -6,9 +6,9 @@
 #include "lib/base/civil.h"
 #include "lib/base/memory.h"
 
-#define DAY_MINUTES   1440
 #define ADD_DAYS_MAX  3660
 #define LOOK_DAYS_MAX 36600
+#define WEEK_DAYS     7
 
 void calendar_release(struct calendar *calendar)
 {
@@ -17,7 +17,7 @@ void calendar_release(struct calendar *calendar)
 	*calendar = (struct calendar){0};
 }
 
-/* hh:mm, 00:00 to 24:00, in minutes, or -1. */
+/* Of the first five characters of longer text. */
 static int read_clock(const char *text)
 {
 	int hours, minutes;
@@ -32,6 +32,11 @@ static int read_clock(const char *text)
 	return 60 * hours + minutes;
 }
 
+int calendar_read_clock(const char *text)
+{
+	return strlen(text) == 5 ? read_clock(text) : -1;
+}
+
 const char *calendar_add_interval(struct calendar_day *day, const char *text)
 {
 	struct calendar_interval interval;
@@ -41,10 +46,10 @@ const char *calendar_add_interval(struct calendar_day *day, const char *text)
 		return "an interval such as 09:00-17:00";
 	interval.from = read_clock(text);
 	interval.to = read_clock(text + 6);
-	if (interval.from < 0 || interval.to < 0 || interval.from == DAY_MINUTES)
+	if (interval.from < 0 || interval.to < 0 || interval.from == CALENDAR_DAY_MINUTES)
 		return "an interval such as 09:00-17:00";
 	if (interval.to <= interval.from)
-		interval.to += DAY_MINUTES;
+		interval.to += CALENDAR_DAY_MINUTES;
 	if (day->count == CALENDAR_INTERVALS_MAX)
 		return "at most 12 intervals a day";
 	while (at < day->count && day->intervals[at].from < interval.from)
@@ -97,9 +102,48 @@ const char *calendar_add_holiday(struct calendar *calendar, const char *text)
 	return NULL;
 }
 
+bool calendar_day_is_full(const struct calendar_day *day)
+{
+	bool is_covered[CALENDAR_DAY_MINUTES] = {false};
+
+	for (size_t i = 0; i < day->count; i++)
+		for (int minute = day->intervals[i].from; minute < day->intervals[i].to; minute++)
+			is_covered[minute % CALENDAR_DAY_MINUTES] = true;
+	for (size_t i = 0; i < CALENDAR_DAY_MINUTES; i++)
+		if (!is_covered[i])
+			return false;
+	return true;
+}
+
+bool calendar_days_match(const struct calendar_day *day, const struct calendar_day *other)
+{
+	if (day->count != other->count)
+		return false;
+	for (size_t i = 0; i < day->count; i++)
+		if (day->intervals[i].from != other->intervals[i].from ||
+		    day->intervals[i].to != other->intervals[i].to)
+			return false;
+	return true;
+}
+
+bool calendar_matches(const struct calendar *calendar, const struct calendar *other)
+{
+	if (calendar->holiday_count != other->holiday_count)
+		return false;
+	for (size_t i = 0; i < WEEK_DAYS; i++)
+		if (!calendar_days_match(&calendar->days[i], &other->days[i]))
+			return false;
+	for (size_t i = 0; i < calendar->holiday_count; i++)
+		if (calendar->holidays[i].year != other->holidays[i].year ||
+		    calendar->holidays[i].month != other->holidays[i].month ||
+		    calendar->holidays[i].day != other->holidays[i].day)
+			return false;
+	return true;
+}
+
 bool calendar_is_empty(const struct calendar *calendar)
 {
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < WEEK_DAYS; i++)
 		if (calendar->days[i].count > 0)
 			return false;
 	return true;
@@ -172,6 +216,17 @@ static bool walk_next(struct walk *walk, int64_t *from_out, int64_t *to_out)
 bool calendar_is_open(const struct calendar *calendar, int64_t at)
 {
 	return calendar_between(calendar, at, at + 1) > 0;
+}
+
+int64_t calendar_closes_at(const struct calendar *calendar, int64_t at)
+{
+	struct walk walk = walk_from(calendar, at, WEEK_DAYS + 2);
+	int64_t begin, end, closes_at = at;
+
+	while (walk_next(&walk, &begin, &end) && begin <= closes_at)
+		if (end > closes_at)
+			closes_at = end;
+	return closes_at;
 }
 
 int64_t calendar_between(const struct calendar *calendar, int64_t from, int64_t to)

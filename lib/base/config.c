@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/config_read.h"
 #include "lib/base/memory.h"
 #include "lib/base/pattern.h"
 
@@ -16,6 +17,8 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const char *const from_policies[] = {"keep", "account", "name", NULL};
 static const char *const envelope_policies[] = {"keep", "account", NULL};
 static const char *const reply_to_policies[] = {"token", "plain", "keep", NULL};
+static const char *const on_unparsable_policies[] = {"pass", "tempfail", NULL};
+static const char *const on_limit_policies[] = {"queue", "tempfail", "pass", NULL};
 static const char *const deliver_policies[] = {"owner", "mailbox", "both", "none", NULL};
 
 /* Stored as 0 and -1. */
@@ -43,6 +46,8 @@ static const struct option options[] = {
          .help = "Mail to whom is never rewritten."},
 	{"authserv_id", OPTION_TEXT, MEMBER(authserv_id),
          .help = "The name in the Authentication-Results fields that are believed."},
+	{"on_unparsable", OPTION_CHOICE, MEMBER(on_unparsable), .choices = on_unparsable_policies,
+         .fallback = "pass", .help = "What becomes of outgoing mail whose From cannot be read."},
 	{"delimiter", OPTION_DELIMITER, MEMBER(delimiter), .fallback = "+",
          .help = "What stands before a token in an address; empty: no tokens in addresses."},
 	{"token_lifetime", OPTION_DURATION, MEMBER(token_lifetime_s), .unit = UNIT_SECONDS,
@@ -64,8 +69,21 @@ static const struct option options[] = {
          .help = "The certificates that POP3 servers are verified with; default: the system's."},
 	{"fetch_workers", OPTION_NUMBER, MEMBER(fetch_workers), .fallback = "4", .min = 1,
          .max = 32, .help = "How many inboxes are polled at once."},
+	{"operator", OPTION_ADDRESS, MEMBER(operator_address),
+         .help = "Who is told of what an operator must know; default: postmaster at the first "
+                 "of domains."},
+	{"transport_map", OPTION_PATH, MEMBER(transport_map),
+         .fallback = "/etc/postfix/rejoinder_transport",
+         .help = "The file that `rejoinder postfix maps` writes for Postfix."},
+	{"password_socket", OPTION_PATH, MEMBER(password_socket),
+         .fallback = "/var/spool/postfix/rejoinder/password.sock",
+         .help = "Where Postfix asks for the passwords of relays."},
+	{"postfix_user", OPTION_TEXT, MEMBER(postfix_user), .fallback = "postfix",
+         .help = "The user who may ask for them."},
 	{"alert_from", OPTION_ADDRESS, MEMBER(alert_from),
          .help = "Who alerts come from; default: postmaster at the first of domains."},
+	{"zone", OPTION_TEXT, MEMBER(zone_name), .fallback = ZONE_LOCAL,
+         .help = "The time zone of accounts without a calendar; localtime: the machine's."},
 	{"log", OPTION_CHOICE, MEMBER(log), .choices = log_targets, .fallback = "syslog",
          .help = "Where the log goes."},
 	{"log_level", OPTION_CHOICE, MEMBER(log_level), .choices = log_levels, .fallback = "info",
@@ -77,6 +95,10 @@ static const struct option options[] = {
 #define MEMBER(name) .offset = offsetof(struct account, name)
 
 static const struct option account_options[] = {
+	{"inherit", OPTION_TEXT, MEMBER(inherit),
+         .help = "The [common] section whose keys the account takes where it has none."},
+	{"preset", OPTION_TEXT, MEMBER(preset),
+         .help = "The service whose servers and limits it takes; see rejoinder presets."},
 	{"enabled", OPTION_YES_NO, MEMBER(is_enabled), .fallback = "yes",
          .help = "Whether the account takes part in anything."},
 	{"address", OPTION_ADDRESS, MEMBER(address), .help = "The address of the account."},
@@ -103,13 +125,38 @@ static const struct option account_options[] = {
          .help = "What the envelope sender becomes; default: keep where from is keep, or account."},
 	{"reply_to", OPTION_CHOICE, MEMBER(reply_to), .choices = reply_to_policies,
          .fallback = "token", .help = "What Reply-To becomes."},
+	{"token_domain", OPTION_DOMAIN, MEMBER(token_domain),
+         .help = "A domain all of whose addresses come to this account: Reply-To becomes "
+                 "<token>@it."},
+	{"reply_to_address", OPTION_ADDRESS, MEMBER(reply_to_address),
+         .help = "Where answers go; default: the incoming account's address."},
+	{"replies_always", OPTION_YES_NO, MEMBER(replies_always), .fallback = "no",
+         .help = "Whether a Reply-To that the message has is replaced, wherever it leads."},
+	{"no_reply_to_for", OPTION_PATTERNS, MEMBER(no_reply_to_for),
+         .help = "Recipients who refuse a Reply-To that differs from From."},
+	{"bcc", OPTION_ADDRESSES, MEMBER(bcc), .help = "Who gets a copy of what goes out."},
+	{"daily_limit", OPTION_NUMBER, MEMBER(daily_limit), .fallback = "0", .min = 0,
+         .max = 1000000000,
+         .help = "To how many recipients outside mail may go a day (UTC); 0: no limit."},
+	{"daily_limit_warn", OPTION_NUMBER, MEMBER(daily_limit_warn), .fallback = "80", .min = 1,
+         .max = 99, .help = "The percent of daily_limit at which the operator is told."},
+	{"on_limit", OPTION_CHOICE, MEMBER(on_limit), .choices = on_limit_policies,
+         .fallback = "queue", .help = "What becomes of mail over daily_limit."},
+	{"relay", OPTION_RELAY_URL, MEMBER(relay), .help = "The service that mail goes out by."},
+	{"open_new", OPTION_YES_NO, MEMBER(opens_new), .fallback = "yes",
+         .help = "Whether mail that answers nothing opens a conversation."},
+	{"reference_type", OPTION_TEXT, MEMBER(reference_type),
+         .help = "What the business calls such a conversation."},
+	{"acknowledge", OPTION_PATH, MEMBER(acknowledge),
+         .help = "A file: what is answered to the first message of a conversation."},
 	{"deliver", OPTION_CHOICE, MEMBER(deliver), .choices = deliver_policies,
          .fallback = "owner", .help = "Who gets what comes in."},
 	{"keep_text", OPTION_YES_NO, MEMBER(keep_text), .fallback = "no",
          .help = "Whether the first 1 KiB of new text is kept."},
 	{"pop3", OPTION_POP3_URL, MEMBER(pop3), .help = "The external inbox that is fetched."},
-	{"username", OPTION_TEXT, MEMBER(username), .help = "The user name of the inbox."},
-	{"password", OPTION_SECRET, MEMBER(password), .help = "The password of the inbox."},
+	{"username", OPTION_TEXT, MEMBER(username),
+         .help = "The user name at the inbox and the relay."},
+	{"password", OPTION_SECRET, MEMBER(password), .help = "The password of that user."},
 	{"password_file", OPTION_PATH, MEMBER(password_file),
          .help = "A file that holds the password."},
 	{"password_command", OPTION_TEXT, MEMBER(password_command),
@@ -128,6 +175,37 @@ static const struct option account_options[] = {
          .max = DAY_S, .help = "How often the inbox is looked into."},
 	{"alert", OPTION_ALERTS, MEMBER(alerts), .unit = UNIT_SECONDS, .min = 1, .max = 365 * DAY_S,
          .help = "Who is told when somebody has waited how long."},
+	{"calendar", OPTION_TEXT, MEMBER(calendar_name),
+         .help = "The [calendar] section that says when business time passes."},
+	{"warn", OPTION_WARNING, MEMBER(warn_s), .unit = UNIT_SECONDS, .min = 1, .max = 365 * DAY_S,
+         .help = "How long before the first level the owner is told."},
+	{"repeat", OPTION_REPEAT, MEMBER(repeat), .unit = UNIT_SECONDS, .min = 1,
+         .max = 365 * DAY_S, .help = "How often the last level is told again."},
+	{"quiet", OPTION_INTERVALS, MEMBER(quiet),
+         .help = "When alerts that are not urgent are held back."},
+	{"digest", OPTION_DIGEST, MEMBER(digest),
+         .help = "When and to whom all are listed that wait, once a day."},
+	{NULL},
+};
+
+#undef MEMBER
+#define MEMBER(name) .offset = offsetof(struct named_calendar, name)
+#define WEEKDAY(number)                                                                            \
+	.type = OPTION_INTERVALS, MEMBER(hours.days[number]),                                      \
+	.help = "The working time that begins on this day."
+
+static const struct option calendar_options[] = {
+	{"zone", OPTION_TEXT, MEMBER(zone_name),
+         .help = "The time zone; default: zone of [rejoinder]."},
+	{"monday", WEEKDAY(0)},
+	{"tuesday", WEEKDAY(1)},
+	{"wednesday", WEEKDAY(2)},
+	{"thursday", WEEKDAY(3)},
+	{"friday", WEEKDAY(4)},
+	{"saturday", WEEKDAY(5)},
+	{"sunday", WEEKDAY(6)},
+	{"holidays", OPTION_HOLIDAYS, MEMBER(hours),
+         .help = "Days whose working time is none: 2026-12-24, or 12-25 for every year."},
 	{NULL},
 };
 
@@ -141,19 +219,20 @@ const struct option *config_account_options(void)
 	return account_options;
 }
 
+const struct option *config_calendar_options(void)
+{
+	return calendar_options;
+}
+
 void config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
-	for (size_t i = 0; i < config->account_count; i++) {
-		struct account *account = &config->accounts[i];
-
-		option_release_all(account_options, account);
-		free(account->origins);
-		free(account->name);
-	}
+	config_release_accounts(config->accounts, config->account_count);
+	config_release_calendars(config->calendars, config->calendar_count);
+	zone_free(config->zone);
 	option_release_all(options, config);
-	free(config->accounts);
+	string_list_release(&config->troubles);
 	free(config->origins);
 	free(config->path);
 	free(config);
@@ -202,6 +281,8 @@ static void print_options(const struct config *config, const struct option *tabl
 		option_format(&table[i], base, &value);
 		if (origins[i].line > 0)
 			buffer_printf(&origin, "%s:%d", config->path, origins[i].line);
+		else if (origins[i].preset != NULL)
+			buffer_printf(&origin, "preset %s", origins[i].preset);
 		else
 			buffer_append_text(&origin, "default");
 		if (strcmp(table[i].name, "staff_file") == 0 && config->staff_file != NULL)
@@ -228,6 +309,12 @@ void config_print(const struct config *config, FILE *stream)
 	own.staff.count = config->staff_own_count;
 	fprintf(stream, "[rejoinder]\n");
 	print_options(config, options, &own, config->origins, stream);
+	for (size_t i = 0; i < config->calendar_count; i++) {
+		const struct named_calendar *calendar = &config->calendars[i];
+
+		fprintf(stream, "\n[calendar \"%s\"]\n", calendar->name);
+		print_options(config, calendar_options, calendar, calendar->origins, stream);
+	}
 	for (size_t i = 0; i < config->account_count; i++) {
 		const struct account *account = &config->accounts[i];
 
@@ -245,7 +332,14 @@ bool config_is_inside(const struct config *config, const char *address)
 {
 	const char *at = address != NULL ? strrchr(address, '@') : NULL;
 
-	return at != NULL && config_has_domain(config, at + 1);
+	return at != NULL && (config_has_domain(config, at + 1) ||
+	                      config_account_by_address(config, address) != NULL);
+}
+
+const char *config_id_domain(const struct config *config, const struct account *account)
+{
+	return config_has_domain(config, account->domain) ? account->domain
+	                                                  : config->domains.items[0];
 }
 
 bool config_is_staff(const struct config *config, const char *address)

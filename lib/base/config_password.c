@@ -1,7 +1,11 @@
-#include "lib/base/config.h"
+#include "lib/base/config_read.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/command.h"
 #include "lib/base/memory.h"
@@ -9,6 +13,42 @@
 
 #define PASSWORD_MAX_BYTES  65536
 #define PASSWORD_COMMAND_MS 10000
+
+static void check_password_file(const struct account *account, struct mistakes *troubles)
+{
+	const char *path = account->password_file;
+	int line = config_account_line(account, "password_file");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	if (fd < 0) {
+		mistake_add(troubles, line,
+		            "password_file: found \"%s\", expected a readable file: %s", path,
+		            strerror(errno));
+		return;
+	}
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+		mistake_add(troubles, line, "password_file: found \"%s\", expected a regular file",
+		            path);
+	else if ((status.st_mode & 007) != 0)
+		mistake_add(troubles, line,
+		            "password_file: found \"%s\" with mode %04o, expected nothing for "
+		            "others: chmod o= it",
+		            path, (unsigned)(status.st_mode & 07777));
+	close(fd);
+}
+
+void config_check_password_files(const struct config *config, struct mistakes *troubles)
+{
+	for (size_t i = 0; i < config->account_count; i++) {
+		const struct account *account = &config->accounts[i];
+
+		if (account->is_enabled && account->password_file != NULL &&
+		    account->password == NULL && account->password_command == NULL &&
+		    (account->pop3 != NULL || account->relay != NULL))
+			check_password_file(account, troubles);
+	}
+}
 
 static int get_password(const struct account *account, char **out, size_t *length_out,
                         struct error *err)
@@ -68,4 +108,11 @@ int config_pop3(const struct account *account, enum pop3_scheme *scheme_out,
 	/* Its form was checked when it was read. */
 	return account->pop3 != NULL &&
 	       endpoint_parse_pop3(account->pop3, scheme_out, host_out, port_out) == 0;
+}
+
+int config_relay(const struct account *account, enum relay_scheme *scheme_out,
+                 char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out)
+{
+	return account->relay != NULL &&
+	       endpoint_parse_relay(account->relay, scheme_out, host_out, port_out) == 0;
 }

@@ -6,7 +6,6 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/memory.h"
-#include "lib/base/spelling.h"
 
 #define LINE_MAX_BYTES   199 /* INI_MAX_LINE of libinih is 200 */
 #define SHOWN_LINE_BYTES 60
@@ -18,7 +17,24 @@
  * gets its lines from here: one whole line a call, and only lines that are fit
  * for it.
  */
-enum section { SECTION_NONE, SECTION_UNKNOWN, SECTION_REJOINDER, SECTION_ACCOUNT };
+enum section {
+	SECTION_NONE,
+	SECTION_UNKNOWN,
+	SECTION_REJOINDER,
+	SECTION_ACCOUNT,
+	SECTION_COMMON,
+	SECTION_CALENDAR,
+};
+
+/* The kinds that have a name. */
+static const struct {
+	enum section section;
+	const char *kind;
+} named_sections[] = {
+	{SECTION_ACCOUNT, "account"},
+	{SECTION_COMMON, "common"},
+	{SECTION_CALENDAR, "calendar"},
+};
 
 struct reader {
 	const char *text; /* what is left of the file */
@@ -26,6 +42,7 @@ struct reader {
 	int line_number;
 	int title_line; /* of [rejoinder] */
 	struct config *config;
+	struct commons *commons;
 	struct mistakes *mistakes;
 
 	char line[LINE_MAX_BYTES + 1]; /* the line that libinih has */
@@ -33,7 +50,8 @@ struct reader {
 	bool is_awaited; /* libinih should call back for it */
 
 	enum section section;
-	struct account *account;
+	struct account *account; /* or [common] section */
+	struct named_calendar *calendar;
 	const struct option
 		*option;     /* of the last key in this section, NULL: not to be continued */
 	bool has_key;        /* libinih remembers a key that an indented line continues */
@@ -56,22 +74,6 @@ static int shown_length(const char *text)
 	return (int)length;
 }
 
-const char *config_nearest_key(const struct option *table, const char *key)
-{
-	const char *nearest = NULL;
-	size_t least = SPELLING_NEAR + 1;
-
-	for (; table->name != NULL; table++) {
-		size_t distance = spelling_distance(table->name, key);
-
-		if (distance < least) {
-			least = distance;
-			nearest = table->name;
-		}
-	}
-	return nearest;
-}
-
 static const struct option *find_option(const struct option *table, const char *key)
 {
 	for (; table->name != NULL; table++)
@@ -84,27 +86,64 @@ static const struct option *find_option(const struct option *table, const char *
  * Section titles
  */
 
-static void open_account(struct reader *reader, const char *name, size_t length)
+static struct option_origin *new_origins(const struct option *table)
+{
+	size_t count = 0;
+
+	while (table[count].name != NULL)
+		count++;
+	return xzalloc((count + 1) * sizeof(struct option_origin));
+}
+
+static void open_calendar(struct reader *reader, const char *name, size_t length)
 {
 	struct config *config = reader->config;
-	struct account *account;
-	size_t options = 0;
+	struct named_calendar *calendar;
 
-	if (config->account_count == CONFIG_ACCOUNTS_MAX) {
-		reader->section = SECTION_UNKNOWN;
+	config->calendars = xreallocarray(config->calendars, config->calendar_count + 1,
+	                                  sizeof(*config->calendars));
+	calendar = &config->calendars[config->calendar_count++];
+	*calendar = (struct named_calendar){.name = xmemdup0(name, length),
+	                                    .line = reader->line_number,
+	                                    .origins = new_origins(config_calendar_options())};
+	reader->calendar = calendar;
+}
+
+/* One more account, or [common] section, behind *count others. */
+static void open_account(struct reader *reader, struct account **accounts, size_t *count,
+                         const char *name, size_t length)
+{
+	struct account *account;
+
+	*accounts = xreallocarray(*accounts, *count + 1, sizeof(**accounts));
+	account = &(*accounts)[(*count)++];
+	*account = (struct account){.name = xmemdup0(name, length), .line = reader->line_number};
+	account->origins = new_origins(config_account_options());
+	reader->account = account;
+}
+
+static void open_named(struct reader *reader, enum section section, const char *name, size_t length)
+{
+	struct config *config = reader->config;
+	struct commons *commons = reader->commons;
+
+	if (section == SECTION_ACCOUNT && config->account_count == CONFIG_ACCOUNTS_MAX)
 		mistake_here(reader, "found one more account, expected at most %d",
 		             CONFIG_ACCOUNTS_MAX);
-		return;
-	}
-	while (config_account_options()[options].name != NULL)
-		options++;
-	config->accounts = xreallocarray(config->accounts, config->account_count + 1,
-	                                 sizeof(*config->accounts));
-	account = &config->accounts[config->account_count++];
-	*account = (struct account){.name = xmemdup0(name, length), .line = reader->line_number};
-	account->origins = xzalloc(options * sizeof(*account->origins));
-	reader->section = SECTION_ACCOUNT;
-	reader->account = account;
+	else if (section == SECTION_COMMON && commons->count == CONFIG_COMMONS_MAX)
+		mistake_here(reader, "found one more [common] section, expected at most %d",
+		             CONFIG_COMMONS_MAX);
+	else if (section == SECTION_CALENDAR && config->calendar_count == CONFIG_CALENDARS_MAX)
+		mistake_here(reader, "found one more [calendar] section, expected at most %d",
+		             CONFIG_CALENDARS_MAX);
+	else
+		reader->section = section;
+	if (reader->section == SECTION_ACCOUNT)
+		open_account(reader, &config->accounts, &config->account_count, name, length);
+	else if (reader->section == SECTION_COMMON)
+		open_account(reader, &commons->items, &commons->count, name, length);
+	else if (reader->section == SECTION_CALENDAR)
+		open_calendar(reader, name, length);
 }
 
 static void open_rejoinder(struct reader *reader)
@@ -117,14 +156,15 @@ static void open_rejoinder(struct reader *reader)
 		             reader->title_line);
 }
 
-/* The length of the name in `account "Name"]`, or 0. */
-static size_t account_name_length(const char *title, const char **name_out, const char **after_out)
+/* The length of the name in `kind "Name"]`, or 0. */
+static size_t name_length(const char *title, const char *kind, const char **name_out,
+                          const char **after_out)
 {
 	size_t length;
 
-	if (strncmp(title, "account", 7) != 0)
+	if (strncmp(title, kind, strlen(kind)) != 0)
 		return 0;
-	title += 7;
+	title += strlen(kind);
 	title += strspn(title, " ");
 	if (*title != '"')
 		return 0;
@@ -141,24 +181,30 @@ static void read_title(struct reader *reader)
 {
 	const char *title = reader->line;
 	const char *name = NULL, *after = NULL;
-	size_t name_length = 0;
+	enum section section = SECTION_REJOINDER;
+	size_t length = 0;
 
 	reader->option = NULL;
 	reader->has_key = false;
 	reader->section = SECTION_UNKNOWN;
 	if (strncmp(title, "[rejoinder]", 11) == 0)
 		after = title + 11;
-	else
-		name_length = account_name_length(title + 1, &name, &after);
+	for (size_t i = 0; i < sizeof(named_sections) / sizeof(named_sections[0]) && after == NULL;
+	     i++) {
+		section = named_sections[i].section;
+		length = name_length(title + 1, named_sections[i].kind, &name, &after);
+	}
 	if (after != NULL)
 		after += strspn(after, " ");
 	if (after == NULL || strchr(";#", *after) == NULL) {
-		mistake_here(reader, "found \"%.*s\", expected [rejoinder] or [account \"Name\"]",
+		mistake_here(reader,
+		             "found \"%.*s\", expected [rejoinder], [account \"Name\"], "
+		             "[common \"name\"] or [calendar \"Name\"]",
 		             shown_length(title), title);
 		return;
 	}
 	if (name != NULL)
-		open_account(reader, name, name_length);
+		open_named(reader, section, name, length);
 	else
 		open_rejoinder(reader);
 }
@@ -282,17 +328,21 @@ static char *next_line(char *line, int size, void *stream)
  * Keys and values from libinih
  */
 
-/* Read a value; every wrong item of a list is a mistake of its own. */
-static void set_value(struct reader *reader, const struct option *option, void *base,
+/*
+ * Read a value; every wrong item of a list is a mistake of its own.  False if
+ * there is none now.
+ */
+static bool set_value(struct reader *reader, const struct option *option, void *base,
                       const char *value)
 {
 	struct error err;
 	char item[LINE_MAX_BYTES + 1];
 
 	if (!option_is_list(option)) {
-		if (option_set(option, base, value, &err) != 0)
-			mistake_here(reader, "%s: %s", option->name, err.text);
-		return;
+		if (option_set(option, base, value, &err) == 0)
+			return true;
+		mistake_here(reader, "%s: %s", option->name, err.text);
+		return false;
 	}
 	for (value += strspn(value, ", "); *value != '\0'; value += strspn(value, ", ")) {
 		size_t length = strcspn(value, ", ");
@@ -303,19 +353,33 @@ static void set_value(struct reader *reader, const struct option *option, void *
 			mistake_here(reader, "%s: %s", option->name, err.text);
 		value += length;
 	}
+	return true;
+}
+
+/* What a key of the table stands in, in words. */
+static const char *home_of(const struct option *table)
+{
+	return table == config_options()            ? "[rejoinder]"
+	       : table == config_calendar_options() ? "a [calendar] section"
+	                                            : "an account";
 }
 
 static void refuse_unknown_key(struct reader *reader, const struct option *table, const char *key)
 {
-	const struct option *other =
-		table == config_options() ? config_account_options() : config_options();
+	const struct option *const tables[] = {config_options(), config_account_options(),
+	                                       config_calendar_options()};
 	const char *nearest = config_nearest_key(table, key);
 
-	if (find_option(other, key) != NULL)
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (find_option(tables[i], key) == NULL)
+			continue;
 		mistake_here(reader, "%s: found it in %s, expected it in %s", key,
-		             table == config_options() ? "[rejoinder]" : "an account",
-		             table == config_options() ? "an account" : "[rejoinder]");
-	else if (nearest != NULL)
+		             reader->section == SECTION_COMMON ? "a [common] section"
+		                                               : home_of(table),
+		             home_of(tables[i]));
+		return;
+	}
+	if (nearest != NULL)
 		mistake_here(reader, "%s: found an unknown key, expected perhaps %s", key, nearest);
 	else
 		mistake_here(reader,
@@ -346,7 +410,7 @@ static void continue_value(struct reader *reader, const struct option *table, vo
 		mistake_here(reader, "%s: found a second line \"%.*s\", expected the value on one",
 		             reader->option->name, shown_length(value), value);
 	else
-		set_value(reader, reader->option, base, value);
+		(void)set_value(reader, reader->option, base, value);
 }
 
 /* Which level is the new one is not known otherwise: they are sorted. */
@@ -359,13 +423,42 @@ static void note_alert_line(struct reader *reader)
 			alerts->items[i].line = reader->line_number;
 }
 
+/* What no two accounts have in common. */
+static bool is_of_one_account(const char *key)
+{
+	return strcmp(key, "address") == 0 || strcmp(key, "enabled") == 0;
+}
+
+/* Where the keys of this section go. */
+static const struct option *table_of(const struct reader *reader, void **base_out,
+                                     struct option_origin **origins_out)
+{
+	switch (reader->section) {
+	case SECTION_ACCOUNT:
+	case SECTION_COMMON:
+		*base_out = reader->account;
+		*origins_out = reader->account->origins;
+		return config_account_options();
+	case SECTION_CALENDAR:
+		*base_out = reader->calendar;
+		*origins_out = reader->calendar->origins;
+		return config_calendar_options();
+	case SECTION_NONE:
+	case SECTION_UNKNOWN:
+	case SECTION_REJOINDER:
+		break;
+	}
+	*base_out = reader->config;
+	*origins_out = reader->config->origins;
+	return config_options();
+}
+
 static int take_value(void *user, const char *section, const char *key, const char *value)
 {
 	struct reader *reader = user;
-	bool in_account = reader->section == SECTION_ACCOUNT;
-	const struct option *table = in_account ? config_account_options() : config_options();
-	void *base = in_account ? (void *)reader->account : reader->config;
+	void *base;
 	struct option_origin *origin;
+	const struct option *table = table_of(reader, &base, &origin);
 
 	(void)section; /* cut at 49 bytes */
 	reader->is_awaited = false;
@@ -390,8 +483,14 @@ static int take_value(void *user, const char *section, const char *key, const ch
 		refuse_unknown_key(reader, table, key);
 		return 1;
 	}
-	origin = (in_account ? reader->account->origins : reader->config->origins) +
-	         (reader->option - table);
+	if (reader->section == SECTION_COMMON && is_of_one_account(key)) {
+		mistake_here(reader,
+		             "%s: found it in a [common] section, expected it in each account",
+		             key);
+		reader->option = NULL;
+		return 1;
+	}
+	origin += reader->option - table;
 	/* Each further `alert =` is one level more. */
 	if (origin->line > 0 && reader->option->type != OPTION_ALERTS) {
 		mistake_here(reader, "%s: found twice, expected once (first on line %d)", key,
@@ -401,18 +500,20 @@ static int take_value(void *user, const char *section, const char *key, const ch
 	}
 	if (origin->line == 0)
 		origin->line = reader->line_number;
-	set_value(reader, reader->option, base, value);
-	if (in_account)
+	origin->is_wrong = !set_value(reader, reader->option, base, value);
+	if (reader->option->type == OPTION_ALERTS)
 		note_alert_line(reader);
 	return 1;
 }
 
-int config_read(struct config *config, const char *text, size_t length, struct mistakes *mistakes)
+int config_read(struct config *config, struct commons *commons, const char *text, size_t length,
+                struct mistakes *mistakes)
 {
 	struct reader reader = {
 		.text = text,
 		.length = length,
 		.config = config,
+		.commons = commons,
 		.mistakes = mistakes,
 		.section = SECTION_NONE,
 	};

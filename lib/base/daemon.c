@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "lib/base/version.h"
@@ -44,4 +45,12 @@ int daemon_read_arguments(int argc, char **argv, const char *program, const char
 		}
 	}
 	return optind == argc ? -1 : usage(program, stderr, EX_USAGE);
+}
+
+void daemon_forbid_core_files(void)
+{
+	const struct rlimit none = {0, 0};
+
+	/* Lowering a limit cannot fail. */
+	(void)!setrlimit(RLIMIT_CORE, &none);
 }

@@ -10,14 +10,21 @@
 
 struct scheme {
 	const char *prefix;
-	enum pop3_scheme scheme;
+	int scheme; /* of the enum that the table is for */
 	uint16_t port;
 };
 
-static const struct scheme schemes[] = {
+static const struct scheme pop3_schemes[] = {
 	{"pop3s://", POP3_SCHEME_TLS, 995},
 	{"pop3://", POP3_SCHEME_STLS, 110},
 	{"pop3-plain://", POP3_SCHEME_PLAIN, 110},
+	{NULL},
+};
+
+static const struct scheme relay_schemes[] = {
+	{"smtp://", RELAY_SCHEME_STARTTLS, 587},
+	{"smtps://", RELAY_SCHEME_TLS, 465},
+	{NULL},
 };
 
 /* Names of one label too: a host of the local network. */
@@ -63,15 +70,15 @@ int endpoint_parse(const char *text, uint16_t default_port, char host_out[ENDPOI
 	return *after == ':' ? parse_port(after + 1, port_out) : -1;
 }
 
-int endpoint_parse_pop3(const char *url, enum pop3_scheme *scheme_out,
-                        char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out)
+/* scheme://host[:port][/] with a scheme of the table. */
+static int parse_url(const char *url, const struct scheme *scheme, int *scheme_out,
+                     char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out)
 {
 	char authority[ENDPOINT_HOST_SIZE + 8];
-	const struct scheme *scheme = schemes;
 	size_t length;
 
 	while (strncmp(url, scheme->prefix, strlen(scheme->prefix)) != 0)
-		if (++scheme == schemes + sizeof(schemes) / sizeof(schemes[0]))
+		if ((++scheme)->prefix == NULL)
 			return -1;
 	url += strlen(scheme->prefix);
 	length = strcspn(url, "/");
@@ -81,4 +88,26 @@ int endpoint_parse_pop3(const char *url, enum pop3_scheme *scheme_out,
 	authority[length] = '\0';
 	*scheme_out = scheme->scheme;
 	return endpoint_parse(authority, scheme->port, host_out, port_out);
+}
+
+int endpoint_parse_pop3(const char *url, enum pop3_scheme *scheme_out,
+                        char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out)
+{
+	int scheme;
+
+	if (parse_url(url, pop3_schemes, &scheme, host_out, port_out) != 0)
+		return -1;
+	*scheme_out = (enum pop3_scheme)scheme;
+	return 0;
+}
+
+int endpoint_parse_relay(const char *url, enum relay_scheme *scheme_out,
+                         char host_out[ENDPOINT_HOST_SIZE], uint16_t *port_out)
+{
+	int scheme;
+
+	if (parse_url(url, relay_schemes, &scheme, host_out, port_out) != 0)
+		return -1;
+	*scheme_out = (enum relay_scheme)scheme;
+	return 0;
 }

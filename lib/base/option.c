@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
+#include "lib/base/calendar.h"
 #include "lib/base/digest.h"
 #include "lib/base/endpoint.h"
 #include "lib/base/list.h"
@@ -85,6 +86,7 @@ static const char *expected_string(const struct option *option, const char *valu
 	size_t length = strlen(value);
 	char host[ENDPOINT_HOST_SIZE];
 	enum pop3_scheme scheme;
+	enum relay_scheme relay;
 	uint16_t port;
 
 	if (option->type == OPTION_DELIMITER)
@@ -98,6 +100,8 @@ static const char *expected_string(const struct option *option, const char *valu
 	if (option->type == OPTION_ADDRESS)
 		return address_is_valid(value) ? NULL
 		                               : "an address such as replies@company.example";
+	if (option->type == OPTION_DOMAIN)
+		return domain_is_valid(value) ? NULL : "a domain such as replies.company.example";
 	if (option->type == OPTION_SOCKET)
 		return socket_is_valid(value) ? NULL
 		                              : "unix:/path (at most 107 bytes), inet:port@host or "
@@ -111,6 +115,12 @@ static const char *expected_string(const struct option *option, const char *valu
 		               ? NULL
 		               : "pop3s://host, pop3://host or pop3-plain://host, with :port if "
 		                 "it is another";
+	if (option->type == OPTION_RELAY_URL)
+		return strcmp(value, "none") == 0 ||
+		                       endpoint_parse_relay(value, &relay, host, &port) == 0
+		               ? NULL
+		               : "smtp://host or smtps://host, with :port if it is another, or "
+		                 "none";
 	return NULL;
 }
 
@@ -133,8 +143,10 @@ static int set_string(const struct option *option, char **place, const char *val
 	if (expected != NULL)
 		return option_refuse(err, value, expected);
 	free_string(option, place);
+	if (option->type == OPTION_RELAY_URL && strcmp(value, "none") == 0)
+		return 0;
 	*place = xstrdup(value);
-	if (option->type == OPTION_ADDRESS)
+	if (option->type == OPTION_ADDRESS || option->type == OPTION_DOMAIN)
 		lower(*place);
 	return 0;
 }
@@ -148,13 +160,35 @@ static const char *expected_item(const struct option *option, const char *item)
 		               ? NULL
 		               : "an IP address or a network such as 192.0.2.0/24 (all bits after "
 		                 "the prefix zero)";
+	if (option->type == OPTION_ADDRESSES)
+		return address_is_valid(item) ? NULL : "an address such as archive@company.example";
 	return pattern_is_valid(item)
 	               ? NULL
 	               : "user@company.example, @company.example, *.company.example or *";
 }
 
-static int set_list(const struct option *option, struct string_list *place, const char *value,
-                    struct error *err)
+/* NULL, or what was expected. */
+static const char *add_item(const struct option *option, void *place, char *item)
+{
+	struct string_list *list = place;
+	const char *expected;
+
+	if (option->type == OPTION_INTERVALS)
+		return calendar_add_interval(place, item);
+	if (option->type == OPTION_HOLIDAYS)
+		return calendar_add_holiday(place, item);
+	expected = expected_item(option, item);
+	if (expected == NULL && list->count >= OPTION_LIST_MAX)
+		return "at most 10000 items";
+	if (expected != NULL)
+		return expected;
+	if (option->type == OPTION_DOMAINS || option->type == OPTION_ADDRESSES)
+		lower(item);
+	string_list_add(list, item);
+	return NULL;
+}
+
+static int set_list(const struct option *option, void *place, const char *value, struct error *err)
 {
 	static const char separators[] = ", \t";
 
@@ -162,18 +196,13 @@ static int set_list(const struct option *option, struct string_list *place, cons
 	     value += strspn(value, separators)) {
 		size_t length = strcspn(value, separators);
 		char *item = xmemdup0(value, length);
-		const char *expected = expected_item(option, item);
+		const char *expected = add_item(option, place, item);
 
-		if (expected == NULL && place->count >= OPTION_LIST_MAX)
-			expected = "at most 10000 items";
-		if (expected != NULL) {
+		if (expected != NULL)
 			option_refuse(err, item, expected);
-			free(item);
+		free(item);
+		if (expected != NULL)
 			return -1;
-		}
-		if (option->type == OPTION_DOMAINS)
-			lower(item);
-		string_list_take(place, item);
 		value += length;
 	}
 	return 0;
@@ -182,7 +211,8 @@ static int set_list(const struct option *option, struct string_list *place, cons
 bool option_is_list(const struct option *option)
 {
 	return option->type == OPTION_DOMAINS || option->type == OPTION_PATTERNS ||
-	       option->type == OPTION_HOSTS;
+	       option->type == OPTION_ADDRESSES || option->type == OPTION_HOSTS ||
+	       option->type == OPTION_INTERVALS || option->type == OPTION_HOLIDAYS;
 }
 
 int option_set(const struct option *option, void *base, const char *value, struct error *err)
@@ -205,6 +235,12 @@ int option_set(const struct option *option, void *base, const char *value, struc
 		return option_set_choice(option, place, value, err);
 	case OPTION_ALERTS:
 		return option_set_alert(option, place, value, err);
+	case OPTION_WARNING:
+		return option_set_warning(option, place, value, err);
+	case OPTION_REPEAT:
+		return option_set_repeat(option, place, value, err);
+	case OPTION_DIGEST:
+		return option_set_digest(place, value, err);
 	case OPTION_TEXT:
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
@@ -212,14 +248,88 @@ int option_set(const struct option *option, void *base, const char *value, struc
 	case OPTION_DELIMITER:
 	case OPTION_HOST_PORT:
 	case OPTION_POP3_URL:
+	case OPTION_RELAY_URL:
+	case OPTION_DOMAIN:
 	case OPTION_SECRET:
 		return set_string(option, place, value, err);
 	case OPTION_DOMAINS:
 	case OPTION_PATTERNS:
+	case OPTION_ADDRESSES:
 	case OPTION_HOSTS:
+	case OPTION_INTERVALS:
+	case OPTION_HOLIDAYS:
 		return set_list(option, place, value, err);
 	}
 	return option_refuse(err, value, "an option of a known type");
+}
+
+static void copy_digest(struct alert_digest *digest, const struct alert_digest *from)
+{
+	digest->minute = from->minute;
+	string_list_copy(&digest->recipients, &from->recipients);
+}
+
+static void copy_holidays(struct calendar *calendar, const struct calendar *from)
+{
+	calendar->holiday_count = from->holiday_count;
+	calendar->holidays =
+		xreallocarray(NULL, from->holiday_count + 1, sizeof(*calendar->holidays));
+	for (size_t i = 0; i < from->holiday_count; i++)
+		calendar->holidays[i] = from->holidays[i];
+}
+
+void option_copy(const struct option *option, void *to, const void *from)
+{
+	void *place = place_of(option, to);
+	const void *value = value_of(option, from);
+
+	switch (option->type) {
+	case OPTION_YES_NO:
+		*(bool *)place = *(const bool *)value;
+		break;
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_NUMBER:
+	case OPTION_WARNING:
+		*(int64_t *)place = *(const int64_t *)value;
+		break;
+	case OPTION_CHOICE:
+		*(int *)place = *(const int *)value;
+		break;
+	case OPTION_ALERTS:
+		alert_levels_copy(place, value);
+		break;
+	case OPTION_REPEAT:
+		*(struct alert_repeat *)place = *(const struct alert_repeat *)value;
+		break;
+	case OPTION_DIGEST:
+		copy_digest(place, value);
+		break;
+	case OPTION_INTERVALS:
+		*(struct calendar_day *)place = *(const struct calendar_day *)value;
+		break;
+	case OPTION_HOLIDAYS:
+		copy_holidays(place, value);
+		break;
+	case OPTION_TEXT:
+	case OPTION_PATH:
+	case OPTION_ADDRESS:
+	case OPTION_SOCKET:
+	case OPTION_DELIMITER:
+	case OPTION_HOST_PORT:
+	case OPTION_POP3_URL:
+	case OPTION_RELAY_URL:
+	case OPTION_DOMAIN:
+	case OPTION_SECRET:
+		*(char **)place = xstrdup(*(char *const *)value);
+		break;
+	case OPTION_DOMAINS:
+	case OPTION_PATTERNS:
+	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
+		string_list_copy(place, value);
+		break;
+	}
 }
 
 static void format_list(const struct string_list *list, struct buffer *out)
@@ -248,6 +358,21 @@ void option_format(const struct option *option, const void *base, struct buffer 
 	case OPTION_ALERTS:
 		option_format_alerts(option, value, out);
 		break;
+	case OPTION_WARNING:
+		option_format_warning(option, *(const int64_t *)value, out);
+		break;
+	case OPTION_REPEAT:
+		option_format_repeat(option, value, out);
+		break;
+	case OPTION_DIGEST:
+		option_format_digest(value, out);
+		break;
+	case OPTION_INTERVALS:
+		option_format_intervals(value, out);
+		break;
+	case OPTION_HOLIDAYS:
+		option_format_holidays(value, out);
+		break;
 	case OPTION_SECRET:
 		buffer_append_text(out, *(char *const *)value != NULL ? "(set)" : "");
 		break;
@@ -261,11 +386,14 @@ void option_format(const struct option *option, const void *base, struct buffer 
 	case OPTION_DELIMITER:
 	case OPTION_HOST_PORT:
 	case OPTION_POP3_URL:
+	case OPTION_RELAY_URL:
+	case OPTION_DOMAIN:
 		if (*(char *const *)value != NULL)
 			buffer_append_text(out, *(char *const *)value);
 		break;
 	case OPTION_DOMAINS:
 	case OPTION_PATTERNS:
+	case OPTION_ADDRESSES:
 	case OPTION_HOSTS:
 		format_list(value, out);
 		break;
@@ -285,14 +413,25 @@ void option_release_all(const struct option *table, void *base)
 		case OPTION_DELIMITER:
 		case OPTION_HOST_PORT:
 		case OPTION_POP3_URL:
+		case OPTION_RELAY_URL:
+		case OPTION_DOMAIN:
 		case OPTION_SECRET:
 			free_string(table, place);
 			break;
 		case OPTION_ALERTS:
 			alert_levels_release(place);
 			break;
+		case OPTION_DIGEST:
+			string_list_release(&((struct alert_digest *)place)->recipients);
+			break;
+		case OPTION_HOLIDAYS:
+			free(((struct calendar *)place)->holidays);
+			((struct calendar *)place)->holidays = NULL;
+			((struct calendar *)place)->holiday_count = 0;
+			break;
 		case OPTION_DOMAINS:
 		case OPTION_PATTERNS:
+		case OPTION_ADDRESSES:
 		case OPTION_HOSTS:
 			string_list_release(place);
 			break;
@@ -301,6 +440,9 @@ void option_release_all(const struct option *table, void *base)
 		case OPTION_SIZE:
 		case OPTION_NUMBER:
 		case OPTION_CHOICE:
+		case OPTION_WARNING:
+		case OPTION_REPEAT:
+		case OPTION_INTERVALS:
 			break;
 		}
 	}

@@ -23,15 +23,23 @@ enum option_type {
 	OPTION_NUMBER,    /* int64_t */
 	OPTION_CHOICE,    /* int: one of choices, in order from 0 */
 	OPTION_ADDRESS,   /* char *: an address, lower-cased */
+	OPTION_DOMAIN,    /* char *: a domain, lower-cased */
 	OPTION_DOMAINS,   /* struct string_list, lower-cased */
 	OPTION_PATTERNS,  /* struct string_list of address patterns */
+	OPTION_ADDRESSES, /* struct string_list of addresses, lower-cased */
 	OPTION_HOSTS,     /* struct string_list of host patterns */
 	OPTION_SOCKET,    /* char *: unix:/path, inet:port@host or inet6:port@host */
 	OPTION_DELIMITER, /* char *: empty, or one character of + - = _ . ~ # */
 	OPTION_HOST_PORT, /* char *: host:port, an IPv6 address in brackets */
 	OPTION_POP3_URL,  /* char *: as endpoint_parse_pop3() reads */
+	OPTION_RELAY_URL, /* char *: as endpoint_parse_relay() reads; NULL for `none` */
 	OPTION_SECRET,    /* char *: as OPTION_TEXT, but shown nowhere */
-	OPTION_ALERTS,    /* struct alert_levels: a level a call, `30m to owner, a@b.example` */
+	OPTION_ALERTS, /* struct alert_levels: a level a call, `30m business to owner, a@b.example` */
+	OPTION_WARNING,   /* int64_t in the option's unit: `10m before` */
+	OPTION_REPEAT,    /* struct alert_repeat: `1d up to 3` */
+	OPTION_DIGEST,    /* struct alert_digest: `08:00 to owner, a@b.example` */
+	OPTION_INTERVALS, /* struct calendar_day: a list, `09:00-12:00, 13:00-17:00` */
+	OPTION_HOLIDAYS,  /* struct calendar, its holidays: a list, `2026-12-24, 12-25` */
 };
 
 enum option_unit { UNIT_NONE, UNIT_MILLISECONDS, UNIT_SECONDS };
@@ -48,9 +56,12 @@ struct option {
 	const char *help; /* one sentence */
 };
 
-/* Where a value in force comes from: line 0 is the default. */
+/* Where a value in force comes from: line 0 without a preset is the default. */
 struct option_origin {
-	int line;
+	int line;           /* of the configuration */
+	bool is_inherited;  /* the line stands in another section */
+	bool is_wrong;      /* and its value was refused */
+	const char *preset; /* name of the preset that has it, or NULL; static */
 };
 
 #define OPTION_LIST_MAX 10000 /* items in one list */
@@ -62,6 +73,9 @@ struct option_origin {
  */
 int option_set(const struct option *option, void *base, const char *value,
                struct error *err) MUST_CHECK;
+
+/* Put a copy of the value of *from into its place in *to, which holds none. */
+void option_copy(const struct option *option, void *to, const void *from);
 
 /* Is the type one of the lists, whose value may be spread over several lines? */
 bool option_is_list(const struct option *option);

@@ -106,7 +106,13 @@ static int refuse_duration(const struct option *option, const char *value, struc
 	buffer_append_text(&expected, " to ");
 	option_format_duration(option, option->max, &expected);
 	if (option->type == OPTION_ALERTS)
-		buffer_append_text(&expected, ", the word to, and recipients");
+		buffer_append_text(&expected, ", business or urgent or neither, the word to, and "
+		                              "recipients");
+	if (option->type == OPTION_WARNING)
+		buffer_append_text(&expected, ", and the word before");
+	if (option->type == OPTION_REPEAT)
+		buffer_printf(&expected, ", the words up to, and a number from 1 to %d",
+		              ALERT_REPEATS_MAX);
 	rc = option_refuse(err, value, expected.data);
 	buffer_release(&expected);
 	return rc;
@@ -202,33 +208,174 @@ int option_set_choice(const struct option *option, int *place, const char *value
 	return rc;
 }
 
+/*
+ * Take the next word if it is this one (in any case), and the blanks behind it.
+ */
+static bool take_word(const char **text, const char *word)
+{
+	size_t length = strlen(word);
+
+	if (strncasecmp(*text, word, length) != 0 || strchr(" \t", (*text)[length]) == NULL)
+		return false;
+	*text += length;
+	*text += strspn(*text, " \t");
+	return true;
+}
+
+/* Take the duration at the beginning, and the blanks behind it. */
+static bool take_duration(const struct option *option, const char **text, int64_t *out)
+{
+	size_t length = strcspn(*text, " \t");
+	char *duration = xmemdup0(*text, length);
+	bool is_read = read_duration(option, duration, out);
+
+	free(duration);
+	*text += length;
+	*text += strspn(*text, " \t");
+	return is_read;
+}
+
 int option_set_alert(const struct option *option, struct alert_levels *levels, const char *value,
                      struct error *err)
 {
-	size_t length = strcspn(value, " \t");
-	char *after = xmemdup0(value, length);
-	const char *recipients = value + length + strspn(value + length, " \t");
+	struct alert_level kind = {0};
+	const char *rest = value;
 	const char *expected;
-	int64_t after_s;
-	bool is_read = read_duration(option, after, &after_s);
 
-	free(after);
-	if (!is_read || strncasecmp(recipients, "to", 2) != 0 ||
-	    strchr(" \t", recipients[2]) == NULL)
+	if (!take_duration(option, &rest, &kind.after_s))
 		return refuse_duration(option, value, err);
-	expected = alert_levels_add(levels, after_s, recipients + 2);
+	for (;;) {
+		if (!kind.is_business && take_word(&rest, "business"))
+			kind.is_business = true;
+		else if (!kind.is_urgent && take_word(&rest, "urgent"))
+			kind.is_urgent = true;
+		else
+			break;
+	}
+	if (!take_word(&rest, "to"))
+		return refuse_duration(option, value, err);
+	expected = alert_levels_add(levels, &kind, rest);
 	return expected == NULL ? 0 : option_refuse(err, value, expected);
+}
+
+int option_set_warning(const struct option *option, int64_t *place, const char *value,
+                       struct error *err)
+{
+	const char *rest = value;
+	int64_t duration;
+
+	if (!take_duration(option, &rest, &duration) || !take_word(&rest, "before") ||
+	    *rest != '\0')
+		return refuse_duration(option, value, err);
+	*place = duration;
+	return 0;
+}
+
+int option_set_repeat(const struct option *option, struct alert_repeat *place, const char *value,
+                      struct error *err)
+{
+	struct alert_repeat repeat;
+	const char *rest = value;
+
+	if (!take_duration(option, &rest, &repeat.every_s) || !take_word(&rest, "up") ||
+	    !take_word(&rest, "to") || !read_number(rest, no_units, &repeat.times) ||
+	    repeat.times < 1 || repeat.times > ALERT_REPEATS_MAX)
+		return refuse_duration(option, value, err);
+	*place = repeat;
+	return 0;
+}
+
+int option_set_digest(struct alert_digest *place, const char *value, struct error *err)
+{
+	struct alert_digest digest = {0};
+	size_t length = strcspn(value, " \t");
+	const char *rest = value + length + strspn(value + length, " \t");
+	const char *expected = "a time such as 08:00, the word to, and recipients";
+	char *time = xmemdup0(value, length);
+
+	digest.minute = calendar_read_clock(time);
+	free(time);
+	if (digest.minute >= 0 && digest.minute < CALENDAR_DAY_MINUTES && take_word(&rest, "to"))
+		expected = alert_recipients_read(&digest.recipients, rest);
+	if (expected != NULL) {
+		string_list_release(&digest.recipients);
+		return option_refuse(err, value, expected);
+	}
+	string_list_release(&place->recipients);
+	*place = digest;
+	return 0;
+}
+
+static void format_recipients(const struct string_list *recipients, struct buffer *out)
+{
+	for (size_t i = 0; i < recipients->count; i++)
+		buffer_printf(out, "%s%s", i > 0 ? ", " : " to ", recipients->items[i]);
 }
 
 void option_format_alerts(const struct option *option, const struct alert_levels *levels,
                           struct buffer *out)
 {
 	for (size_t i = 0; i < levels->count; i++) {
-		const struct string_list *recipients = &levels->items[i].recipients;
+		const struct alert_level *level = &levels->items[i];
 
 		buffer_append_text(out, i > 0 ? "\n" : "");
-		option_format_duration(option, levels->items[i].after_s, out);
-		for (size_t j = 0; j < recipients->count; j++)
-			buffer_printf(out, "%s%s", j > 0 ? ", " : " to ", recipients->items[j]);
+		option_format_duration(option, level->after_s, out);
+		buffer_append_text(out, level->is_business ? " business" : "");
+		buffer_append_text(out, level->is_urgent ? " urgent" : "");
+		format_recipients(&level->recipients, out);
+	}
+}
+
+void option_format_warning(const struct option *option, int64_t value, struct buffer *out)
+{
+	if (value == 0)
+		return;
+	option_format_duration(option, value, out);
+	buffer_append_text(out, " before");
+}
+
+void option_format_repeat(const struct option *option, const struct alert_repeat *repeat,
+                          struct buffer *out)
+{
+	if (repeat->every_s == 0)
+		return;
+	option_format_duration(option, repeat->every_s, out);
+	buffer_printf(out, " up to %lld", (long long)repeat->times);
+}
+
+static void format_minute(int minute, struct buffer *out)
+{
+	if (minute > CALENDAR_DAY_MINUTES)
+		minute -= CALENDAR_DAY_MINUTES;
+	buffer_printf(out, "%02d:%02d", minute / 60, minute % 60);
+}
+
+void option_format_digest(const struct alert_digest *digest, struct buffer *out)
+{
+	if (digest->recipients.count == 0)
+		return;
+	format_minute(digest->minute, out);
+	format_recipients(&digest->recipients, out);
+}
+
+void option_format_intervals(const struct calendar_day *day, struct buffer *out)
+{
+	for (size_t i = 0; i < day->count; i++) {
+		buffer_append_text(out, i > 0 ? ", " : "");
+		format_minute(day->intervals[i].from, out);
+		buffer_append_text(out, "-");
+		format_minute(day->intervals[i].to, out);
+	}
+}
+
+void option_format_holidays(const struct calendar *calendar, struct buffer *out)
+{
+	for (size_t i = 0; i < calendar->holiday_count; i++) {
+		const struct calendar_holiday *holiday = &calendar->holidays[i];
+
+		buffer_append_text(out, i > 0 ? ", " : "");
+		if (holiday->year > 0)
+			buffer_printf(out, "%04d-", holiday->year);
+		buffer_printf(out, "%02d-%02d", holiday->month, holiday->day);
 	}
 }

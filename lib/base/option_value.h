@@ -2,6 +2,7 @@
 #define REJOINDER_BASE_OPTION_VALUE_H
 
 #include "lib/base/alert_level.h"
+#include "lib/base/calendar.h"
 #include "lib/base/option.h"
 
 /*
@@ -22,11 +23,22 @@ int option_set_choice(const struct option *option, int *place, const char *value
                       struct error *err);
 int option_set_alert(const struct option *option, struct alert_levels *levels, const char *value,
                      struct error *err);
+int option_set_warning(const struct option *option, int64_t *place, const char *value,
+                       struct error *err);
+int option_set_repeat(const struct option *option, struct alert_repeat *place, const char *value,
+                      struct error *err);
+int option_set_digest(struct alert_digest *place, const char *value, struct error *err);
 
 /* As one would write them, in the largest unit that fits. Levels stand one a line. */
 void option_format_duration(const struct option *option, int64_t value, struct buffer *out);
 void option_format_size(int64_t value, struct buffer *out);
 void option_format_alerts(const struct option *option, const struct alert_levels *levels,
                           struct buffer *out);
+void option_format_warning(const struct option *option, int64_t value, struct buffer *out);
+void option_format_repeat(const struct option *option, const struct alert_repeat *repeat,
+                          struct buffer *out);
+void option_format_digest(const struct alert_digest *digest, struct buffer *out);
+void option_format_intervals(const struct calendar_day *day, struct buffer *out);
+void option_format_holidays(const struct calendar *calendar, struct buffer *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "lib/base/zone.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "lib/base/civil.h"
 #include "lib/base/memory.h"
 
+#define LOCAL_FILE       "/etc/localtime"
 #define HEADER_BYTES     44
 #define TRANSITIONS_MAX  5000
 #define TYPES_MAX        256 /* their index is a byte */
@@ -267,10 +269,17 @@ struct zone *zone_open(const char *name, struct error *err)
 		error_set(err, ERROR_CONFIG, "found no name of a time zone");
 		return NULL;
 	}
-	snprintf(path, sizeof(path), "%s/%s", ZONE_DIRECTORY, name);
+	if (strcmp(name, ZONE_LOCAL) == 0)
+		snprintf(path, sizeof(path), "%s", LOCAL_FILE);
+	else
+		snprintf(path, sizeof(path), "%s/%s", ZONE_DIRECTORY, name);
 	stream = fopen(path, "rbe");
+	/* As the C library has it. */
+	if (stream == NULL && errno == ENOENT && strcmp(name, ZONE_LOCAL) == 0)
+		return xzalloc(sizeof(*zone));
 	if (stream == NULL) {
-		error_set(err, ERROR_CONFIG, "found no file %s (package tzdata)", path);
+		error_set(err, ERROR_CONFIG, "found no zone \"%s\" in %s (package tzdata)", name,
+		          ZONE_DIRECTORY);
 		return NULL;
 	}
 	bytes = xzalloc(ZONE_MAX_BYTES);

@@ -12,13 +12,15 @@
  */
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo"
+#define ZONE_LOCAL     "localtime" /* the machine's, as a name */
 #define ZONE_MAX_BYTES (256 * 1024)
 
 struct zone;
 
 /*
- * Read the zone of an IANA name such as Europe/Berlin.  NULL with *err
- * (ERROR_CONFIG): no such zone, an unreadable file, or none of the format.
+ * Read the zone of an IANA name such as Europe/Berlin, or the machine's own,
+ * which is UTC where there is none.  NULL with *err (ERROR_CONFIG): no such zone, an
+ * unreadable file, or none of the format.
  */
 struct zone *zone_open(const char *name, struct error *err) MUST_CHECK;
 void zone_free(struct zone *zone);

@@ -265,6 +265,88 @@ static void what_is_no_interval_or_date_is_refused(void **state)
 	calendar_release(&calendar);
 }
 
+static const struct {
+	const char *name, *zone, *hours, *at, *closes; /* closes: NULL if it is closed then */
+} closings[] = {
+	{"in the middle", NULL, "mon-fri 09:00-17:00", "2026-11-23 10:00", "2026-11-23 17:00"},
+	{"as it opens", NULL, "mon-fri 09:00-17:00", "2026-11-23 09:00", "2026-11-23 17:00"},
+	{"as it closes", NULL, "mon-fri 09:00-17:00", "2026-11-23 17:00", NULL},
+	{"before it opens", NULL, "mon-fri 09:00-17:00", "2026-11-23 08:59", NULL},
+	{"at the week's end", NULL, "mon-fri 09:00-17:00", "2026-11-21 10:00", NULL},
+	{"over midnight, in the evening", NULL, "mon-sun 22:00-07:00", "2026-11-23 23:00",
+         "2026-11-24 07:00"},
+	{"and in the morning", NULL, "mon-sun 22:00-07:00", "2026-11-23 06:59", "2026-11-23 07:00"},
+	{"intervals that touch", NULL, "mon-sun 09:00-12:00, mon-sun 12:00-13:00",
+         "2026-11-23 10:00", "2026-11-23 13:00"},
+	{"days that touch", NULL, "mon-sun 00:00-06:00, mon-sun 20:00-24:00", "2026-11-23 21:00",
+         "2026-11-24 06:00"},
+	{"the night with an hour less", "Europe/Berlin", "mon-sun 22:00-07:00", "2026-03-28 23:00",
+         "2026-03-29 07:00"},
+	{"the night with an hour more", "Europe/Berlin", "mon-sun 22:00-07:00", "2026-10-24 23:00",
+         "2026-10-25 07:00"},
+	{"an end that is left out comes when clocks leap", "Europe/Berlin", "mon-sun 22:00-02:30",
+         "2026-03-28 23:00", "2026-03-29 03:00"},
+	{"in the south", "Australia/Sydney", "mon-sun 22:00-07:00", "2026-10-03 23:00",
+         "2026-10-04 07:00"},
+	{"half an hour off", "Asia/Kolkata", "mon-sun 22:00-07:00", "2026-11-23 01:00",
+         "2026-11-23 07:00"},
+};
+
+static void when_it_closes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(closings) / sizeof(closings[0]); i++) {
+		struct calendar calendar;
+		int64_t at, closes;
+
+		make(&calendar, closings[i].zone, closings[i].hours, "");
+		at = moment(&calendar, closings[i].at);
+		closes = closings[i].closes != NULL ? moment(&calendar, closings[i].closes) : at;
+		if (calendar_closes_at(&calendar, at) != closes)
+			fail_msg("%s: %lld seconds later, not %lld", closings[i].name,
+			         (long long)(calendar_closes_at(&calendar, at) - at),
+			         (long long)(closes - at));
+		calendar_release(&calendar);
+	}
+}
+
+static void always_open_ends_within_what_is_looked_at(void **state)
+{
+	struct calendar calendar;
+	int64_t closes;
+
+	(void)state;
+	make(&calendar, NULL, "mon-sun 00:00-24:00", "");
+	closes = calendar_closes_at(&calendar, 1000000);
+	assert_true(closes > 1000000 && closes < 1000000 + 10 * (int64_t)CIVIL_DAY_S);
+	calendar_release(&calendar);
+}
+
+static void a_full_day(void **state)
+{
+	static const struct {
+		const char *intervals[3];
+		bool is_full;
+	} rows[] = {
+		{{NULL}, false},
+		{{"00:00-24:00"}, true},
+		{{"08:00-08:00"}, true},
+		{{"22:00-07:00", "07:00-22:00"}, true},
+		{{"22:00-07:00", "07:00-21:59"}, false},
+		{{"22:00-07:00", "06:00-22:00"}, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct calendar_day day = {0};
+
+		for (int j = 0; rows[i].intervals[j] != NULL; j++)
+			assert_null(calendar_add_interval(&day, rows[i].intervals[j]));
+		if (calendar_day_is_full(&day) != rows[i].is_full)
+			fail_msg("row %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +354,9 @@ int main(void)
 		cmocka_unit_test(working_time_added),
 		cmocka_unit_test(a_year_agrees_with_a_clock_read_every_minute),
 		cmocka_unit_test(what_is_no_interval_or_date_is_refused),
+		cmocka_unit_test(when_it_closes),
+		cmocka_unit_test(always_open_ends_within_what_is_looked_at),
+		cmocka_unit_test(a_full_day),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

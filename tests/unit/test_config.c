@@ -168,7 +168,7 @@ static const struct mistake_row mistake_rows[] = {
          MINIMAL ACCOUNT("A", "a@company.test\nincoming = yes\ndefault_incoming = yes")
                  ACCOUNT("B", "b@company.test\nincoming = yes\ndefault_incoming = yes"),
          ":10: default_incoming: found two enabled accounts for domain company.test, expected one "
-         "(the other on line 6)"},
+         "(the other is [account \"A\"])"},
 	{"two default outgoing accounts for a domain, one by default_for",
          "[rejoinder]\ndomains = company.test example.com\n" ACCOUNT(
 		 "A", "a@company.test\noutgoing = yes\ndefault_outgoing = yes")

@@ -124,13 +124,29 @@ static void a_recipient_finds_its_account(void **state)
 	config_free(config);
 }
 
+static void an_address_at_a_service_is_inside_alone(void **state)
+{
+	struct config *config = load_good(
+		MINIMAL ACCOUNT("A", "a@example.org\noutgoing = yes\nrelay = smtp://x.example.org")
+			ACCOUNT("B", "b@company.test"));
+
+	(void)state;
+	assert_true(config_is_inside(config, "A@example.org"));
+	assert_false(config_is_inside(config, "b@example.org"));
+	assert_false(config_has_domain(config, "example.org"));
+	assert_string_equal(config_id_domain(config, &config->accounts[0]), "company.test");
+	assert_string_equal(config_id_domain(config, &config->accounts[1]), "company.test");
+	config_free(config);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[2 + COUNT(rcpt_rows)] = {
+	struct CMUnitTest tests[3 + COUNT(rcpt_rows)] = {
 		cmocka_unit_test(disabled_accounts_are_kept_and_take_part_in_nothing),
 		cmocka_unit_test(inside_is_what_domains_name),
+		cmocka_unit_test(an_address_at_a_service_is_inside_alone),
 	};
-	size_t count = 2;
+	size_t count = 3;
 
 	for (size_t i = 0; i < COUNT(rcpt_rows); i++)
 		tests[count++] =
