@@ -39,15 +39,22 @@ const struct command *command_find(const char *name); /* or NULL */
 /* The name in the table nearest to a mistyped one, or NULL if none is near. */
 const char *command_nearest(const char *name);
 
+int command_account(struct invocation *invocation);
 int command_accounts(struct invocation *invocation);
+int command_assign(struct invocation *invocation);
+int command_classify(struct invocation *invocation);
 int command_close(struct invocation *invocation);
 int command_config(struct invocation *invocation);
 int command_fetch(struct invocation *invocation);
 int command_help(struct invocation *invocation);
+int command_init(struct invocation *invocation);
 int command_keys(struct invocation *invocation);
 int command_list(struct invocation *invocation);
+int command_postfix(struct invocation *invocation);
+int command_presets(struct invocation *invocation);
 int command_reopen(struct invocation *invocation);
 int command_show(struct invocation *invocation);
+int command_snooze(struct invocation *invocation);
 int command_status(struct invocation *invocation);
 
 /*

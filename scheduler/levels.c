@@ -22,36 +22,76 @@ const struct account *levels_account(const struct config *config, const char *na
 	return NULL;
 }
 
-/* Returns how many delays there are. */
-static size_t read_delays(const struct account *account, int64_t delays_s[ALERT_LEVELS_MAX])
+static struct clock_rules rules_of(const struct account *account)
 {
-	size_t count = account != NULL ? account->alerts.count : 0;
+	if (account == NULL)
+		return (struct clock_rules){0};
+	return (struct clock_rules){
+		.levels = account->alerts.items,
+		.level_count = account->alerts.count,
+		.calendar = account->calendar != NULL ? &account->calendar->hours : NULL,
+		.warn_s = account->warn_s,
+		.repeat = account->repeat,
+	};
+}
 
-	for (size_t i = 0; i < count; i++)
-		delays_s[i] = account->alerts.items[i].after_s;
-	return count;
+/* The next moment of the wait, not before the end of a snooze. False: there is none. */
+static bool next_moment(const struct clock_plan *plan, const struct planned_wait *wait,
+                        struct clock_moment *out)
+{
+	if (!clock_moment(plan, wait->level, out))
+		return false;
+	if (out->at < wait->snoozed_until)
+		out->at = wait->snoozed_until;
+	return true;
+}
+
+static void set_due(const struct clock_plan *plan, struct planned_wait *wait)
+{
+	struct clock_moment moment;
+
+	wait->due_at = next_moment(plan, wait, &moment) ? moment.at : DUE_NEVER;
 }
 
 void levels_plan(const struct config *config, struct planned_wait *wait)
 {
-	int64_t delays_s[ALERT_LEVELS_MAX];
-	size_t count = read_delays(levels_account(config, wait->account), delays_s);
-	int64_t at = clock_due_at(wait->started_at, delays_s, count, wait->level);
+	const struct clock_rules rules = rules_of(levels_account(config, wait->account));
+	struct clock_plan plan;
 
-	wait->due_at = at == CLOCK_NEVER ? DUE_NEVER : at;
+	clock_lay_out(&plan, &rules, wait->started_at);
+	set_due(&plan, wait);
+}
+
+/* A calendar counts where a level asks it. */
+static bool calendars_match(const struct account *account, const struct account *other)
+{
+	const struct named_calendar *calendar = account->calendar, *second = other->calendar;
+
+	if (calendar == NULL || second == NULL)
+		return calendar == second;
+	return strcmp(calendar->zone_name, second->zone_name) == 0 &&
+	       calendar_matches(&calendar->hours, &second->hours);
 }
 
 static bool has_levels_of(const struct account *account, const struct account *other)
 {
-	size_t count = other != NULL ? other->alerts.count : 0;
+	bool is_business = false;
 
-	if (account->alerts.count != count)
+	if (other == NULL || other->alerts.count == 0 || account->alerts.count == 0)
+		return account->alerts.count == (other != NULL ? other->alerts.count : 0);
+	if (account->alerts.count != other->alerts.count || account->warn_s != other->warn_s ||
+	    account->repeat.every_s != other->repeat.every_s ||
+	    account->repeat.times != other->repeat.times)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (account->alerts.items[i].after_s != other->alerts.items[i].after_s)
+	for (size_t i = 0; i < account->alerts.count; i++) {
+		const struct alert_level *level = &account->alerts.items[i];
+
+		if (level->after_s != other->alerts.items[i].after_s ||
+		    level->is_business != other->alerts.items[i].is_business)
 			return false;
+		is_business = is_business || level->is_business;
 	}
-	return true;
+	return !is_business || calendars_match(account, other);
 }
 
 static bool has_all_levels_of(const struct config *config, const struct config *other)
@@ -103,23 +143,33 @@ static void passed_list_add(struct passed_list *list, size_t first, const struct
 	list->items[list->count++] = *row;
 }
 
-static void pass_level(const struct config *config, const struct account *account,
-                       const struct planned_wait *wait, struct passed_list *list, size_t first)
+/* Who stands for the word owner. */
+static const char *owner_of(const struct config *config, const struct account *account,
+                            const struct planned_wait *wait)
 {
-	const struct alert_level *level = &account->alerts.items[wait->level];
+	return wait->owner != NULL && config_is_staff(config, wait->owner) ? wait->owner
+	                                                                   : account->address;
+}
+
+/* held_until: 0 if nothing is held now. */
+static void pass_moment(const struct config *config, const struct account *account,
+                        const struct planned_wait *wait, const struct clock_moment *moment,
+                        int64_t held_until, struct passed_list *list, size_t first)
+{
+	const struct string_list *recipients = &moment->level->recipients;
+	const char *owner = owner_of(config, account, wait);
+	size_t count = moment->kind == CLOCK_WARNING ? 1 : recipients->count;
 	struct passed_level row = {.wait = wait->wait,
 	                           .level = wait->level,
-	                           .due_at = wait->due_at,
-	                           .group = NO_GROUP};
-	const char *owner = wait->owner;
+	                           .due_at = moment->at,
+	                           .group = NO_GROUP,
+	                           .not_before = moment->level->is_urgent ? 0 : held_until};
 
-	if (owner == NULL || !config_is_staff(config, owner))
-		owner = account->address;
-	for (size_t i = 0; i < level->recipients.count; i++) {
-		const char *recipient = level->recipients.items[i];
+	for (size_t i = 0; i < count; i++) {
+		bool is_owner = moment->kind == CLOCK_WARNING ||
+		                strcmp(recipients->items[i], ALERT_OWNER) == 0;
 
-		row.recipient = recipient_keep(
-			list, strcmp(recipient, ALERT_OWNER) == 0 ? owner : recipient);
+		row.recipient = recipient_keep(list, is_owner ? owner : recipients->items[i]);
 		passed_list_add(list, first, &row);
 	}
 }
@@ -152,20 +202,65 @@ static void group_rows(struct passed_list *list, size_t first, int64_t now, stru
 {
 	for (size_t i = first; i < list->count; i++) {
 		const char *recipient = list->items[i].recipient;
+		int64_t not_before = list->items[i].not_before;
 		bool is_late = true;
 		size_t group;
 
 		if (list->items[i].group != NO_GROUP)
 			continue;
-		for (size_t j = i; j < list->count; j++)
-			is_late = is_late && (list->items[j].recipient != recipient ||
-			                      list->items[j].due_at < now - LEVEL_LATE_S);
-		group = is_late ? digest_of(digests, list, recipient) : list->group_count++;
 		for (size_t j = i; j < list->count; j++) {
-			if (list->items[j].recipient == recipient)
-				list->items[j].group = group;
+			if (list->items[j].recipient != recipient)
+				continue;
+			is_late = is_late && list->items[j].due_at < now - LEVEL_LATE_S;
+			if (list->items[j].not_before < not_before)
+				not_before = list->items[j].not_before;
+		}
+		group = is_late && not_before == 0 ? digest_of(digests, list, recipient)
+		                                   : list->group_count++;
+		for (size_t j = i; j < list->count; j++) {
+			if (list->items[j].recipient != recipient)
+				continue;
+			list->items[j].group = group;
+			list->items[j].not_before = not_before;
 		}
 	}
+}
+
+/* When the quiet hours of the account that `now` is in end, or 0 if it is in none. */
+static int64_t quiet_until(const struct config *config, const struct account *account, int64_t now)
+{
+	/* It is only borrowed: nothing is changed or freed through it. */
+	struct calendar quiet = {.zone = (struct zone *)config_zone(config, account)};
+	int64_t until;
+
+	if (account == NULL || account->quiet.count == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(quiet.days) / sizeof(quiet.days[0]); i++)
+		quiet.days[i] = account->quiet;
+	until = calendar_closes_at(&quiet, now);
+	return until > now ? until : 0;
+}
+
+/* Move one wait on as far as it goes at `now`, and add rows for what it passes. */
+static void pass_levels(const struct config *config, struct planned_wait *wait, int64_t now,
+                        struct passed_list *list)
+{
+	const struct account *account = levels_account(config, wait->account);
+	const struct clock_rules rules = rules_of(account);
+	size_t first = list->count;
+	struct clock_moment moment;
+	int64_t held_until = 0;
+	struct clock_plan plan;
+
+	clock_lay_out(&plan, &rules, wait->started_at);
+	/* It may have been snoozed since it was planned. */
+	if (next_moment(&plan, wait, &moment) && moment.at <= now)
+		held_until = quiet_until(config, account, now);
+	while (next_moment(&plan, wait, &moment) && moment.at <= now) {
+		pass_moment(config, account, wait, &moment, held_until, list, first);
+		wait->level++;
+	}
+	set_due(&plan, wait);
 }
 
 size_t levels_pass(const struct config *config, struct planned_wait *waits, size_t count,
@@ -177,15 +272,11 @@ size_t levels_pass(const struct config *config, struct planned_wait *waits, size
 	*list = (struct passed_list){0};
 	for (size_t i = 0; i < count; i++) {
 		struct planned_wait wait = waits[i];
-		const struct account *account = levels_account(config, wait.account);
 		size_t first = list->count;
 		int level = wait.level;
 
 		/* The levels may be others than when it was planned. */
-		for (levels_plan(config, &wait); wait.due_at <= now; levels_plan(config, &wait)) {
-			pass_level(config, account, &wait, list, first);
-			wait.level++;
-		}
+		pass_levels(config, &wait, now, list);
 		group_rows(list, first, now, &digests);
 		waits[i] = wait;
 		if (wait.level > level) {
@@ -195,6 +286,33 @@ size_t levels_pass(const struct config *config, struct planned_wait *waits, size
 	}
 	free(digests.groups);
 	return moved;
+}
+
+void levels_digest(const struct config *config, const struct account *account,
+                   const struct planned_wait *waits, size_t count, int64_t day, int64_t now,
+                   struct passed_list *list)
+{
+	const struct string_list *recipients = &account->digest.recipients;
+	struct digests digests = {0};
+
+	*list = (struct passed_list){0};
+	for (size_t i = 0; i < count; i++) {
+		size_t first = list->count;
+		struct passed_level row = {.wait = waits[i].wait,
+		                           .level = ALERT_DIGEST_LEVEL + (int)day,
+		                           .due_at = now};
+
+		for (size_t j = 0; j < recipients->count; j++) {
+			bool is_owner = strcmp(recipients->items[j], ALERT_OWNER) == 0;
+
+			row.recipient =
+				recipient_keep(list, is_owner ? owner_of(config, account, &waits[i])
+			                                      : recipients->items[j]);
+			row.group = digest_of(&digests, list, row.recipient);
+			passed_list_add(list, first, &row);
+		}
+	}
+	free(digests.groups);
 }
 
 void levels_stand_in(const struct config *config, const struct notice *notice,

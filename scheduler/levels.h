@@ -10,7 +10,11 @@
 
 /*
  * The alert levels of the configuration, applied to waits: when the next one is
- * passed, and who is to be told which of those that were, in how many mails.  Pure.
+ * passed, and who is to be told which of those that were, in how many mails and from
+ * when on.  Pure.
+ *
+ * A wait's level counts what it has passed of all that its account says: the
+ * warning, the levels and their repetitions, in the order in which this wait passes them.
  */
 
 #define LEVEL_LATE_S 120 /* passed longer ago: nobody could tell in time */
@@ -21,7 +25,10 @@ const struct account *levels_account(const struct config *config, const char *na
 /* Set due_at to when the wait passes its next level; DUE_NEVER if its account has none. */
 void levels_plan(const struct config *config, struct planned_wait *wait);
 
-/* Do two configurations let any wait pass its levels at other times? */
+/*
+ * Do two configurations let any wait pass its levels at other times?  Quiet hours
+ * and digests do not matter: they hold when something is passed.
+ */
 bool levels_differ(const struct config *config, const struct config *other);
 
 /* What is passed at one moment, for store_create_notices(). */
@@ -39,13 +46,23 @@ struct passed_list {
  * level, recipient), and move the waits on to the next one.  The word owner is the
  * conversation's owner if he is staff, else the account's address.
  *
- * Rows of one wait and recipient are one group, thus one mail.  Those that are all late
- * (LEVEL_LATE_S) share a group with all other such rows of the recipient: a digest.
+ * Rows of one wait and recipient are one group, thus one mail.  If it is quiet now
+ * for the account and none of them is urgent, they are told at the end of that (not_before).
+ * Else those that are all late (LEVEL_LATE_S) share a group with all other such
+ * rows of the recipient: a digest.
  *
  * Returns how many waits passed any; the others stand behind them, planned anew.
  */
 size_t levels_pass(const struct config *config, struct planned_wait *waits, size_t count,
                    int64_t now, struct passed_list *list);
+
+/*
+ * List who is to be told of these waits by the daily digest of an account: a row
+ * for each (wait, recipient) with the level of that day, one group a recipient.
+ */
+void levels_digest(const struct config *config, const struct account *account,
+                   const struct planned_wait *waits, size_t count, int64_t day, int64_t now,
+                   struct passed_list *list);
 
 /*
  * List who is to be told in place of a recipient whom Postfix refuses: the

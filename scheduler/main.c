@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 	struct error err;
 	struct due *due;
 
+	daemon_forbid_core_files();
 	status = daemon_read_arguments(argc, argv, PROGRAM, &path);
 	if (status >= 0)
 		return status;

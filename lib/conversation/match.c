@@ -41,6 +41,8 @@ static void add_clue(struct clues *clues, enum match_reason reason, int64_t conv
 {
 	struct match *match = &clues->match;
 
+	if (conversation == 0)
+		return;
 	if (match->conversation == 0) {
 		match->reason = reason;
 		match->conversation = conversation;
@@ -51,78 +53,67 @@ static void add_clue(struct clues *clues, enum match_reason reason, int64_t conv
 	}
 }
 
-static bool is_settled(const struct clues *clues)
+/* What the store says of one id. */
+struct answer {
+	int64_t conversation; /* 0: nothing */
+	bool is_named_only;
+};
+
+static int ask_about_ids(const struct match_input *input, const struct match_lookup *lookup,
+                         struct answer answers[MATCH_IDS_MAX], struct error *err)
 {
-	return clues->is_confirmed && clues->match.related != 0;
+	for (size_t i = 0; i < input->id_count && i < MATCH_IDS_MAX; i++) {
+		answers[i] = (struct answer){0};
+		if (input->ids[i].own_conversation == 0 &&
+		    lookup->find_msgid(lookup->context, input->ids[i].msgid,
+		                       &answers[i].conversation, &answers[i].is_named_only,
+		                       err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void add_own_ids(const struct match_input *input, bool of_report, struct clues *clues)
 {
 	for (size_t i = 0; i < input->id_count && i < MATCH_IDS_MAX; i++) {
 		const struct match_id *id = &input->ids[i];
-		if (id->own_conversation != 0 && (id->source == MATCH_FROM_REPORT) == of_report)
+		if ((id->source == MATCH_FROM_REPORT) == of_report)
 			add_clue(clues, of_report ? MATCH_REPORT : MATCH_OWN_ID,
 			         id->own_conversation);
 	}
 }
 
-typedef int find_function(void *context, const char *msgid, int64_t *conversation_out,
-                          struct error *err);
-
-static int add_stored_ids(const struct match_input *input, find_function *find, void *context,
-                          enum match_source source, enum match_reason reason, struct clues *clues,
-                          struct error *err)
+static void add_answers(const struct match_input *input, const struct answer *answers,
+                        enum match_source source, bool is_named_only, enum match_reason reason,
+                        struct clues *clues)
 {
-	for (size_t i = 0; i < input->id_count && i < MATCH_IDS_MAX && !is_settled(clues); i++) {
-		const struct match_id *id = &input->ids[i];
-		int64_t conversation;
-		int found;
-
-		if (id->source != source || id->own_conversation != 0)
-			continue;
-		found = find(context, id->msgid, &conversation, err);
-		if (found < 0)
-			return -1;
-		if (found > 0)
-			add_clue(clues, reason, conversation);
-	}
-	return 0;
+	for (size_t i = 0; i < input->id_count && i < MATCH_IDS_MAX; i++)
+		if (input->ids[i].source == source && answers[i].is_named_only == is_named_only)
+			add_clue(clues, reason, answers[i].conversation);
 }
 
 static int add_all_clues(const struct match_input *input, const struct match_lookup *lookup,
                          struct clues *clues, struct error *err)
 {
-	static const struct {
-		enum match_source source;
-		enum match_reason reason;
-	} steps[] = {
-		{MATCH_FROM_IN_REPLY_TO, MATCH_IN_REPLY_TO},
-		{MATCH_FROM_REFERENCES, MATCH_REFERENCES},
-		{MATCH_FROM_IN_REPLY_TO, MATCH_NAMED},
-		{MATCH_FROM_REFERENCES, MATCH_NAMED},
-		{MATCH_FROM_REPORT, MATCH_REPORT},
-	};
+	struct answer answers[MATCH_IDS_MAX];
+	int64_t itself = 0;
 
-	if (input->token_conversation != 0)
-		add_clue(clues, MATCH_TOKEN, input->token_conversation);
+	if (ask_about_ids(input, lookup, answers, err) < 0)
+		return -1;
+	add_clue(clues, MATCH_TOKEN, input->token_conversation);
 	add_own_ids(input, false, clues);
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		bool is_weak = steps[i].reason == MATCH_NAMED || steps[i].reason == MATCH_REPORT;
-
-		if (is_weak && clues->match.conversation != 0)
-			continue;
-		if (steps[i].reason == MATCH_REPORT) {
-			if (input->report_conversation != 0)
-				add_clue(clues, MATCH_REPORT, input->report_conversation);
-			add_own_ids(input, true, clues);
-		}
-		if (add_stored_ids(input,
-		                   steps[i].reason == MATCH_NAMED ? lookup->find_named
-		                                                  : lookup->find_msgid,
-		                   lookup->context, steps[i].source, steps[i].reason, clues,
-		                   err) < 0)
-			return -1;
-	}
+	add_answers(input, answers, MATCH_FROM_IN_REPLY_TO, false, MATCH_IN_REPLY_TO, clues);
+	add_answers(input, answers, MATCH_FROM_REFERENCES, false, MATCH_REFERENCES, clues);
+	add_clue(clues, MATCH_TOKEN, input->further_conversation);
+	add_answers(input, answers, MATCH_FROM_IN_REPLY_TO, true, MATCH_NAMED, clues);
+	add_answers(input, answers, MATCH_FROM_REFERENCES, true, MATCH_NAMED, clues);
+	if (clues->match.conversation == 0 &&
+	    lookup->find_itself(lookup->context, &itself, err) < 0)
+		return -1;
+	add_clue(clues, MATCH_NAMED, itself);
+	add_clue(clues, MATCH_REPORT, input->report_conversation);
+	add_own_ids(input, true, clues);
+	add_answers(input, answers, MATCH_FROM_REPORT, false, MATCH_REPORT, clues);
 	return 0;
 }
 

@@ -17,7 +17,7 @@ enum match_reason {
 	MATCH_OWN_ID,      /* our own id in In-Reply-To or References */
 	MATCH_IN_REPLY_TO, /* a stored message has an id of In-Reply-To */
 	MATCH_REFERENCES,  /* a stored message has an id of References */
-	MATCH_NAMED,       /* a stored message names an id that this one names */
+	MATCH_NAMED,       /* a stored message names an id that this one names, or this one's own */
 	MATCH_REPORT,      /* what a report returns: token or message id */
 	MATCH_NEW,         /* none: a new conversation */
 	MATCH_NONE,        /* none, and it opens none */
@@ -43,8 +43,9 @@ struct match_id {
  * conversations whose token was believed stand here, 0 for none.
  */
 struct match_input {
-	int64_t token_conversation;  /* from a recipient; the first valid one */
-	int64_t report_conversation; /* from the addresses of a returned message */
+	int64_t token_conversation;   /* from a recipient; the first valid one */
+	int64_t further_conversation; /* from another recipient, and another conversation */
+	int64_t report_conversation;  /* from the addresses of a returned message */
 	const struct match_id
 		*ids;     /* In-Reply-To first, then References right to left, then the report's */
 	size_t id_count;  /* at most MATCH_IDS_MAX are looked at */
@@ -54,11 +55,18 @@ struct match_input {
 
 struct match_lookup {
 	void *context;
-	/* Does a message have (or, for the second, name) this id? 1 and *conversation_out, 0, or -1 with *err. */
+	/*
+	 * Does a message have this id, or at least name it? 1 with *conversation_out and
+	 * *is_named_only_out, 0, or -1 with *err.
+	 */
 	int (*find_msgid)(void *context, const char *msgid, int64_t *conversation_out,
-	                  struct error *err);
-	int (*find_named)(void *context, const char *msgid, int64_t *conversation_out,
-	                  struct error *err);
+	                  bool *is_named_only_out, struct error *err);
+	/*
+	 * Is the message itself known in another way: a copy of it that went in another
+	 * direction, or a message that came before it and names it? 1 and *conversation_out,
+	 * 0, or -1 with *err.
+	 */
+	int (*find_itself)(void *context, int64_t *conversation_out, struct error *err);
 	/* 1 and *is_closed_out if the store has the conversation, 0, or -1 with *err. */
 	int (*find_conversation)(void *context, int64_t conversation, bool *is_closed_out,
 	                         struct error *err);
@@ -73,8 +81,9 @@ struct match {
 
 /*
  * Find the conversation.  First hit wins: token; own id; a stored id of
- * In-Reply-To, then of References; an id that an earlier message named; the
- * report; else MATCH_NEW or MATCH_NONE.  When a later clue of the same message
+ * In-Reply-To, then of References; an id that an earlier message named, or the
+ * message itself that one named; the report; else MATCH_NEW or MATCH_NONE.  Each
+ * id is looked up once.  When another clue of the same message
  * leads elsewhere it is `related`, never a merge.  Outbound, a token that is the
  * only link to a closed conversation gives MATCH_NEW with the old one related.
  * Returns 0, or -1 with *err when a look-up failed.

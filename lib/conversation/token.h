@@ -29,6 +29,7 @@
 enum token_verdict {
 	TOKEN_VALID,
 	TOKEN_MALFORMED,   /* not 34 base32 characters, or spare bits set: not a token */
+	TOKEN_CUT_SHORT,   /* less, but it begins with a key of ours and a conversation */
 	TOKEN_UNKNOWN_KEY, /* signed by a key this host lacks */
 	TOKEN_FORGED,      /* the mac is wrong */
 	TOKEN_EXPIRED,

@@ -50,6 +50,7 @@ static int list_waits(struct statement *query, struct planned_wait **waits_out, 
 		wait->account = column_copy(query, 3);
 		wait->due_at = column_int(query, 4);
 		wait->owner = column_copy(query, 5);
+		wait->snoozed_until = column_int(query, 6);
 	}
 	statement_end(query);
 	if (status < 0) {
@@ -77,7 +78,8 @@ int store_list_unplanned(struct store *store, size_t limit, struct planned_wait 
 	if (read_begin(store, err) < 0)
 		return -1;
 	statement_begin(&query, store,
-	                "SELECT w.id, w.started_at, w.level, c.account, 0, c.owner" FROM_RUNNING
+	                "SELECT w.id, w.started_at, w.level, c.account, 0, c.owner,"
+	                " coalesce(c.snoozed_until, 0)" FROM_RUNNING
 	                " AND w.due_at IS NULL ORDER BY w.started_at, w.id LIMIT ?1");
 	bind_int(&query, 1, limit_value(limit));
 	status = list_waits(&query, waits_out, count_out, err);
@@ -96,10 +98,10 @@ int store_list_due(struct store *store, int64_t now, size_t limit, struct planne
 	store->doing = "list due waits";
 	if (read_begin(store, err) < 0)
 		return -1;
-	statement_begin(
-		&query, store,
-		"SELECT w.id, w.started_at, w.level, c.account, w.due_at, c.owner" FROM_RUNNING
-		" AND w.due_at <= ?1 ORDER BY w.due_at, w.started_at, w.id LIMIT ?2");
+	statement_begin(&query, store,
+	                "SELECT w.id, w.started_at, w.level, c.account, w.due_at, c.owner,"
+	                " coalesce(c.snoozed_until, 0)" FROM_RUNNING
+	                " AND w.due_at <= ?1 ORDER BY w.due_at, w.started_at, w.id LIMIT ?2");
 	bind_int(&query, 1, now);
 	bind_int(&query, 2, limit_value(limit));
 	status = list_waits(&query, waits_out, count_out, err);
@@ -107,12 +109,12 @@ int store_list_due(struct store *store, int64_t now, size_t limit, struct planne
 	return status;
 }
 
-static int plan_wait(struct store *store, const char *sql, const struct planned_wait *wait,
-                     struct error *err)
+static int plan_wait(struct store *store, const struct planned_wait *wait, struct error *err)
 {
 	struct statement update;
 
-	statement_begin(&update, store, sql);
+	statement_begin(&update, store,
+	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND" IS_RUNNING);
 	bind_int(&update, 1, wait->wait);
 	bind_int(&update, 2, wait->level);
 	bind_int(&update, 3, wait->due_at);
@@ -128,10 +130,7 @@ int store_plan_waits(struct store *store, const struct planned_wait *waits, size
 	if (transaction_begin(store, deadline_ms, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (plan_wait(
-			    store,
-			    "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND" IS_RUNNING,
-			    &waits[i], err) < 0) {
+		if (plan_wait(store, &waits[i], err) < 0) {
 			transaction_rollback(store);
 			return -1;
 		}
@@ -155,9 +154,26 @@ int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err
 	return transaction_commit(store, err);
 }
 
+/* Unless somebody snoozed it since it was listed: then it is unplanned. */
+static int move_wait(struct store *store, const struct planned_wait *wait, int64_t now,
+                     struct error *err)
+{
+	struct statement update;
+
+	statement_begin(&update, store,
+	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level < ?2"
+	                " AND" IS_RUNNING " AND NOT EXISTS (SELECT 1 FROM conversation s"
+	                " WHERE s.id = wait.conversation AND s.snoozed_until > ?4)");
+	bind_int(&update, 1, wait->wait);
+	bind_int(&update, 2, wait->level);
+	bind_int(&update, 3, wait->due_at);
+	bind_int(&update, 4, now);
+	return statement_run(&update, err);
+}
+
 /* Does the wait still run, and was this recipient not told of this level? 1, 0 or -1. */
 static int is_to_tell(struct store *store, const struct passed_level *level, const char *recipient,
-                      struct error *err)
+                      int64_t now, struct error *err)
 {
 	struct statement query;
 	int status;
@@ -165,17 +181,39 @@ static int is_to_tell(struct store *store, const struct passed_level *level, con
 	statement_begin(&query, store,
 	                "SELECT 1" FROM_RUNNING " AND w.id = ?1 AND NOT EXISTS"
 	                " (SELECT 1 FROM alert a WHERE a.wait = ?1 AND a.level = ?2"
-	                " AND a.recipient = ?3)");
+	                " AND a.recipient = ?3)"
+	                " AND (?2 >= ?5 OR coalesce(c.snoozed_until, 0) <= ?4)");
 	bind_int(&query, 1, level->wait);
 	bind_int(&query, 2, level->level);
 	bind_text(&query, 3, recipient, KEPT_ADDRESS_BYTES);
+	bind_int(&query, 4, now);
+	bind_int(&query, 5, ALERT_DIGEST_LEVEL);
 	status = statement_step(&query, err);
 	statement_end(&query);
 	return status;
 }
 
-static int insert_notice(struct store *store, const char *recipient, int64_t now, int64_t *id_out,
-                         struct error *err)
+/* A notice that nobody took yet and that may not be told before that moment: 1, 0 or -1. */
+static int find_held(struct store *store, const char *recipient, int64_t not_before,
+                     int64_t *id_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store,
+	                "SELECT id FROM notice WHERE state = 'open' AND leased_until = ?2"
+	                " AND attempts = 0 AND recipient = ?1 ORDER BY id LIMIT 1");
+	bind_text(&query, 1, recipient, KEPT_ADDRESS_BYTES);
+	bind_int(&query, 2, not_before);
+	status = statement_step(&query, err);
+	if (status > 0)
+		*id_out = column_int(&query, 0);
+	statement_end(&query);
+	return status;
+}
+
+static int insert_notice(struct store *store, const char *recipient, int64_t now,
+                         int64_t not_before, int64_t *id_out, struct error *err)
 {
 	/* A process that begins again within a second meets the ids it gave before. */
 	for (unsigned i = 0; i < NOTICE_ID_TRIES_MAX; i++) {
@@ -183,11 +221,13 @@ static int insert_notice(struct store *store, const char *recipient, int64_t now
 		int64_t id = store_new_id(store, now * 1000);
 
 		statement_begin(&insert, store,
-		                "INSERT INTO notice (id, recipient, created_at) VALUES (?1, ?2, ?3)"
-		                " ON CONFLICT (id) DO NOTHING");
+		                "INSERT INTO notice (id, recipient, created_at, leased_until)"
+		                " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING");
 		bind_int(&insert, 1, id);
 		bind_text(&insert, 2, recipient, KEPT_ADDRESS_BYTES);
-		bind_int(&insert, 3, now);
+		/* The mail is dated so. */
+		bind_int(&insert, 3, not_before > 0 ? not_before : now);
+		bind_int(&insert, 4, not_before);
 		if (statement_run(&insert, err) < 0)
 			return -1;
 		if (sqlite3_changes(store->db) > 0) {
@@ -215,6 +255,20 @@ static int insert_alert(struct store *store, const struct passed_level *level,
 	return statement_run(&insert, err);
 }
 
+/* The notice of a group that has none yet. */
+static int open_notice(struct store *store, const struct passed_level *level, const char *recipient,
+                       int64_t now, int64_t *notice, struct error *err)
+{
+	int64_t not_before = level->not_before > now ? level->not_before : 0;
+	int found = 0;
+
+	if (not_before > 0)
+		found = find_held(store, recipient, not_before, notice, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return insert_notice(store, recipient, now, not_before, notice, err);
+}
+
 /* *notice is that of the level's group, 0 as long as there is none. */
 static int add_level(struct store *store, const struct passed_level *level, int64_t *notice,
                      int64_t now, struct error *err)
@@ -223,10 +277,10 @@ static int add_level(struct store *store, const struct passed_level *level, int6
 	int status;
 
 	address_key(recipient, level->recipient);
-	status = is_to_tell(store, level, recipient, err);
+	status = is_to_tell(store, level, recipient, now, err);
 	if (status <= 0)
 		return status;
-	if (*notice == 0 && insert_notice(store, recipient, now, notice, err) < 0)
+	if (*notice == 0 && open_notice(store, level, recipient, now, notice, err) < 0)
 		return -1;
 	return insert_alert(store, level, recipient, *notice, err);
 }
@@ -244,10 +298,7 @@ static int create_notices(struct store *store, const struct passed_level *levels
 			return -1;
 	}
 	for (size_t i = 0; i < moved_count; i++)
-		if (plan_wait(store,
-		              "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level < ?2"
-		              " AND" IS_RUNNING,
-		              &moved[i], err) < 0)
+		if (move_wait(store, &moved[i], now, err) < 0)
 			return -1;
 	return 0;
 }
@@ -266,6 +317,103 @@ int store_create_notices(struct store *store, const struct passed_level *levels,
 		return -1;
 	notices = xzalloc((count + 1) * sizeof(*notices));
 	status = create_notices(store, levels, count, moved, moved_count, now, notices, err);
+	free(notices);
+	if (status < 0) {
+		transaction_rollback(store);
+		return -1;
+	}
+	return transaction_commit(store, err);
+}
+
+int store_list_waiting(struct store *store, const char *account, size_t limit,
+                       struct planned_wait **waits_out, size_t *count_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	*waits_out = NULL;
+	*count_out = 0;
+	store->doing = "list who waits";
+	if (read_begin(store, err) < 0)
+		return -1;
+	statement_begin(&query, store,
+	                "SELECT w.id, w.started_at, w.level, c.account, w.due_at, c.owner,"
+	                " coalesce(c.snoozed_until, 0)" FROM_RUNNING
+	                " AND c.account = ?1 COLLATE NOCASE ORDER BY w.started_at, w.id LIMIT ?2");
+	bind_text(&query, 1, account, KEPT_NAME_BYTES);
+	bind_int(&query, 2, limit_value(limit));
+	status = list_waits(&query, waits_out, count_out, err);
+	read_end(store);
+	return status;
+}
+
+static int find_digest_day(struct store *store, const char *account, int64_t *day_out,
+                           struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store, "SELECT day FROM digest WHERE account = ?1");
+	bind_text(&query, 1, account, KEPT_NAME_BYTES);
+	status = statement_step(&query, err);
+	if (status > 0)
+		*day_out = column_int(&query, 0);
+	statement_end(&query);
+	return status;
+}
+
+int store_digest_day(struct store *store, const char *account, int64_t *day_out, struct error *err)
+{
+	int status;
+
+	store->doing = "look for the last digest";
+	if (read_begin(store, err) < 0)
+		return -1;
+	status = find_digest_day(store, account, day_out, err);
+	read_end(store);
+	return status;
+}
+
+static int set_digest_day(struct store *store, const char *account, int64_t day, struct error *err)
+{
+	struct statement upsert;
+
+	statement_begin(&upsert, store,
+	                "INSERT INTO digest (account, day) VALUES (?1, ?2)"
+	                " ON CONFLICT (account) DO UPDATE SET day = ?2");
+	bind_text(&upsert, 1, account, KEPT_NAME_BYTES);
+	bind_int(&upsert, 2, day);
+	return statement_run(&upsert, err);
+}
+
+static int create_digest(struct store *store, const char *account, int64_t day,
+                         const struct passed_level *levels, size_t count, int64_t now,
+                         int64_t *notices, struct error *err)
+{
+	int64_t last;
+	int found = find_digest_day(store, account, &last, err);
+
+	if (found < 0)
+		return -1;
+	if (found > 0 && last >= day)
+		return 0;
+	if (set_digest_day(store, account, day, err) < 0)
+		return -1;
+	return found == 0 ? 0 : create_notices(store, levels, count, NULL, 0, now, notices, err);
+}
+
+int store_create_digest(struct store *store, const char *account, int64_t day,
+                        const struct passed_level *levels, size_t count, int64_t now,
+                        int64_t deadline_ms, struct error *err)
+{
+	int64_t *notices; /* by group */
+	int status;
+
+	store->doing = "create a digest";
+	if (transaction_begin(store, deadline_ms, err) < 0)
+		return -1;
+	notices = xzalloc((count + 1) * sizeof(*notices));
+	status = create_digest(store, account, day, levels, count, now, notices, err);
 	free(notices);
 	if (status < 0) {
 		transaction_rollback(store);

@@ -18,18 +18,22 @@
  * one row a (wait, level, recipient), so nobody is told twice.  A notice is then
  * taken (leased), sent, and marked; one that was taken and never marked is
  * taken again after its lease, under the same id and so the same Message-ID.
- * The waits of a closed conversation are as if they did not run, until it opens again:
- * then they are unplanned.
+ * Waits in a closed conversation are as if they did not run, until it opens again.  While
+ * a conversation is snoozed (care.h) its waits pass no level; a digest lists them.
  */
 
 #define DUE_NEVER INT64_MAX /* no further level */
 
+/* Of an alert: this and more is a daily digest, by its day since 1970-01-01. */
+#define ALERT_DIGEST_LEVEL 1000000
+
 struct planned_wait {
 	int64_t wait;
 	int64_t started_at;
-	int level;      /* next one to pass */
-	char *account;  /* of the conversation, or NULL */
-	char *owner;    /* of the conversation, or NULL */
+	int level;             /* next one to pass */
+	char *account;         /* of the conversation, or NULL */
+	char *owner;           /* of the conversation, or NULL */
+	int64_t snoozed_until; /* of the conversation: no level is passed before; 0: it is not */
 	int64_t due_at; /* Unix seconds or DUE_NEVER; filled by the caller of store_plan_waits() */
 };
 
@@ -54,16 +58,37 @@ struct passed_level {
 	int64_t due_at;
 	const char *recipient; /* lower case */
 	size_t group; /* under count; levels of one group share a notice; groups have one recipient */
+	int64_t not_before; /* 0, or when it may be told first: the same in a group */
 };
 
 /*
  * Create notices: one transaction that inserts every (wait, level, recipient)
  * that is not there yet and whose wait still runs, makes a notice for each group
- * that got one, and plans the waits of `moved` on.
+ * that got one, and plans the waits of `moved` on.  A group that may not be told
+ * yet joins the notice that waits for the same moment and recipient.
  */
 int store_create_notices(struct store *store, const struct passed_level *levels, size_t count,
                          const struct planned_wait *moved, size_t moved_count, int64_t now,
                          int64_t deadline_ms, struct error *err) MUST_CHECK;
+
+/* Running waits of an account (its name in any case), the oldest first, at most limit. */
+int store_list_waiting(struct store *store, const char *account, size_t limit,
+                       struct planned_wait **waits_out, size_t *count_out,
+                       struct error *err) MUST_CHECK;
+
+/* The day of the account's last digest: 1 and *day_out, 0 if there was none, -1 with *err. */
+int store_digest_day(struct store *store, const char *account, int64_t *day_out,
+                     struct error *err) MUST_CHECK;
+
+/*
+ * One transaction that creates notices as store_create_notices() does and remembers
+ * that the account's digest of that day was; it does nothing if that of the day or of a later one
+ * was already.  An account without any before begins on the day: nothing is created.
+ * levels: one for each (wait, recipient), none if nobody waits.
+ */
+int store_create_digest(struct store *store, const char *account, int64_t day,
+                        const struct passed_level *levels, size_t count, int64_t now,
+                        int64_t deadline_ms, struct error *err) MUST_CHECK;
 
 /* What a notice says of one wait. */
 struct notice_item {
@@ -71,21 +96,21 @@ struct notice_item {
 	int level;
 	int64_t due_at, started_at;
 	/*
-	 * Nobody answered or closed it meanwhile.  What does not run is not told: when
+	 * Nobody answered, closed or snoozed it meanwhile.  What does not run is not told: when
 	 * the notice ends it is taken back, so that it is due again if its wait runs again.
 	 */
 	bool is_running;
 	char *customer, *reply_to;                   /* addresses; reply_to may be NULL */
 	char *subject, *reference, *owner, *account; /* of the conversation; NULL: none */
 	char *msgid; /* of the customer's message that started the wait */
-	char *text;  /* of its last lines where kept, or NULL */
+	char *text;  /* of the first KiB of his last message where kept, or NULL */
 };
 
 struct notice {
 	int64_t id;
 	char *recipient;
-	int64_t created_at;
-	int64_t attempts; /* this one included: over 1 it may have been sent before */
+	int64_t created_at; /* or from when on it may be told, if that is later */
+	int64_t attempts;   /* this one included: over 1 it may have been sent before */
 	struct notice_item *items;
 	size_t item_count; /* 0: what it was about is gone */
 };

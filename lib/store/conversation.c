@@ -3,14 +3,49 @@
 #include "lib/mail/msgid.h"
 #include "lib/store/database.h"
 
-static int find_by_id(struct store *store, const char *sql, const char *msgid,
-                      int64_t *conversation_out, struct error *err)
+/* What a look-up needs. */
+struct search {
+	struct store *store;
+	const struct record *record;
+};
+
+static int find_by_id(struct store *store, const char *msgid, int64_t *conversation_out,
+                      bool *is_named_only_out, struct error *err)
 {
 	struct statement query;
 	int status;
 
-	statement_begin(&query, store, sql);
+	/* "has" stands before "names". */
+	statement_begin(&query, store,
+	                "SELECT m.conversation, i.relation = 'names'"
+	                " FROM message_id i JOIN message m ON m.id = i.message"
+	                " WHERE i.msgid = ?1 ORDER BY i.relation, i.message LIMIT 1");
 	bind_text(&query, 1, msgid, MSGID_MAX_BYTES);
+	status = statement_step(&query, err);
+	if (status > 0) {
+		*conversation_out = column_int(&query, 0);
+		*is_named_only_out = column_int(&query, 1) != 0;
+	}
+	statement_end(&query);
+	return status;
+}
+
+static int find_msgid(void *context, const char *msgid, int64_t *conversation_out,
+                      bool *is_named_only_out, struct error *err)
+{
+	const struct search *search = context;
+
+	return find_by_id(search->store, msgid, conversation_out, is_named_only_out, err);
+}
+
+static int find_by_key(struct store *store, const unsigned char key[DIGEST_BYTES],
+                       int64_t *conversation_out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(&query, store, "SELECT conversation FROM message WHERE dedupe_key = ?1");
+	bind_bytes(&query, 1, key, DIGEST_BYTES);
 	status = statement_step(&query, err);
 	if (status > 0)
 		*conversation_out = column_int(&query, 0);
@@ -18,33 +53,41 @@ static int find_by_id(struct store *store, const char *sql, const char *msgid,
 	return status;
 }
 
-static int find_msgid(void *context, const char *msgid, int64_t *conversation_out,
-                      struct error *err)
+/*
+ * By its own id only while no other message has it: there are programs that give
+ * all their mail the same one.
+ */
+static int find_itself(void *context, int64_t *conversation_out, struct error *err)
 {
-	return find_by_id(
-		context,
-		"SELECT m.conversation FROM message_id i JOIN message m ON m.id = i.message"
-		" WHERE i.msgid = ?1 AND i.relation = 'has' ORDER BY i.message LIMIT 1",
-		msgid, conversation_out, err);
-}
+	const struct search *search = context;
+	const struct record *record = search->record;
+	bool is_named_only = false;
+	int64_t conversation;
+	int status = 0;
 
-static int find_named(void *context, const char *msgid, int64_t *conversation_out,
-                      struct error *err)
-{
-	return find_by_id(
-		context,
-		"SELECT m.conversation FROM message_id i JOIN message m ON m.id = i.message"
-		" WHERE i.msgid = ?1 AND i.relation = 'names' ORDER BY i.message LIMIT 1",
-		msgid, conversation_out, err);
+	if (record->msgid == NULL || record->msgid[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < DIRECTIONS - 1 && record->has_copy_keys && status == 0; i++)
+		status = find_by_key(search->store, record->copy_keys[i], conversation_out, err);
+	if (status != 0)
+		return status;
+	status = find_by_id(search->store, record->msgid, &conversation, &is_named_only, err);
+	if (status > 0 && !is_named_only)
+		return 0;
+	if (status > 0)
+		*conversation_out = conversation;
+	return status;
 }
 
 static int find_conversation(void *context, int64_t conversation, bool *is_closed_out,
                              struct error *err)
 {
 	struct statement query;
+	const struct search *search = context;
 	int status;
 
-	statement_begin(&query, context, "SELECT state = 'closed' FROM conversation WHERE id = ?1");
+	statement_begin(&query, search->store,
+	                "SELECT state = 'closed' FROM conversation WHERE id = ?1");
 	bind_int(&query, 1, conversation);
 	status = statement_step(&query, err);
 	if (status > 0)
@@ -56,10 +99,11 @@ static int find_conversation(void *context, int64_t conversation, bool *is_close
 int conversation_match(struct store *store, const struct record *record, struct match *out,
                        struct error *err)
 {
+	struct search search = {store, record};
 	const struct match_lookup lookup = {
-		.context = store,
+		.context = &search,
 		.find_msgid = find_msgid,
-		.find_named = find_named,
+		.find_itself = find_itself,
 		.find_conversation = find_conversation,
 	};
 	bool is_closed;
@@ -69,7 +113,7 @@ int conversation_match(struct store *store, const struct record *record, struct 
 		return -1;
 	if (out->related == 0)
 		return 0;
-	found = find_conversation(store, out->related, &is_closed, err);
+	found = find_conversation(&search, out->related, &is_closed, err);
 	if (found == 0)
 		out->related = 0;
 	return found < 0 ? -1 : 0;
@@ -82,13 +126,14 @@ int conversation_insert(struct store *store, const struct record *record, int64_
 
 	statement_begin(&insert, store,
 	                "INSERT INTO conversation"
-	                " (id, created_at, updated_at, subject, reference, owner, account)"
-	                " VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)");
+	                " (id, created_at, updated_at, subject, reference, owner, account,"
+	                " reference_type) VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)");
 	bind_int(&insert, 2, record->received_at);
 	bind_text(&insert, 3, record->subject, KEPT_LINE_BYTES);
 	bind_text(&insert, 4, record->reference, KEPT_LINE_BYTES);
 	bind_text(&insert, 5, record->owner, KEPT_ADDRESS_BYTES);
 	bind_text(&insert, 6, record->account, KEPT_NAME_BYTES);
+	bind_text(&insert, 7, record->reference_type, KEPT_LINE_BYTES);
 	if (*id == 0)
 		return statement_insert(&insert, id, err);
 	bind_int(&insert, 1, *id);
@@ -115,18 +160,19 @@ int conversation_join(struct store *store, const struct record *record, int64_t 
 	return statement_run(&update, err);
 }
 
-int conversation_read(struct store *store, int64_t id, char **owner_out, char **reference_out,
-                      struct error *err)
+int conversation_read(struct store *store, struct recorded *recorded, struct error *err)
 {
 	struct statement query;
 	int status;
 
-	statement_begin(&query, store, "SELECT owner, reference FROM conversation WHERE id = ?1");
-	bind_int(&query, 1, id);
+	statement_begin(&query, store,
+	                "SELECT owner, reference, reference_type FROM conversation WHERE id = ?1");
+	bind_int(&query, 1, recorded->conversation);
 	status = statement_step(&query, err);
 	if (status > 0) {
-		*owner_out = column_copy(&query, 0);
-		*reference_out = column_copy(&query, 1);
+		recorded->owner = column_copy(&query, 0);
+		recorded->reference = column_copy(&query, 1);
+		recorded->reference_type = column_copy(&query, 2);
 	}
 	statement_end(&query);
 	return status < 0 ? -1 : 0;

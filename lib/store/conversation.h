@@ -25,9 +25,8 @@ int conversation_insert(struct store *store, const struct record *record, int64_
 int conversation_join(struct store *store, const struct record *record, int64_t id,
                       struct error *err) MUST_CHECK;
 
-/* Owner and reference as they are now, heap strings or NULL. */
-int conversation_read(struct store *store, int64_t id, char **owner_out, char **reference_out,
-                      struct error *err) MUST_CHECK;
+/* Owner, reference and its type as they are now, of recorded->conversation, into *recorded. */
+int conversation_read(struct store *store, struct recorded *recorded, struct error *err) MUST_CHECK;
 
 /* 1 if the address (any case) is a participant, 0, or -1. */
 int participant_exists(struct store *store, int64_t conversation, const char *address,

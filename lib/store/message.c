@@ -29,6 +29,7 @@ static int read_repeat(struct statement *query, struct recorded *out, struct err
 	out->owner = column_copy(query, 7);
 	out->is_known_sender = column_int(query, 8) != 0;
 	out->reference = column_copy(query, 9);
+	out->reference_type = column_copy(query, 10);
 	return 1;
 }
 
@@ -40,7 +41,7 @@ int message_find_repeat(struct store *store, const struct record *record, struct
 
 	statement_begin(&query, store,
 	                "SELECT m.id, m.conversation, m.received_at, m.class, m.match, m.rule,"
-	                " m.related, m.owner, m.is_known_sender, c.reference"
+	                " m.related, m.owner, m.is_known_sender, c.reference, c.reference_type"
 	                " FROM message m JOIN conversation c ON c.id = m.conversation"
 	                " WHERE m.dedupe_key = ?1");
 	bind_bytes(&query, 1, record->key, sizeof(record->key));
@@ -49,6 +50,37 @@ int message_find_repeat(struct store *store, const struct record *record, struct
 		status = read_repeat(&query, out, err);
 	statement_end(&query);
 	return status;
+}
+
+int message_count_recent(struct store *store, const struct record *record, int64_t conversation,
+                         struct cap_counts *out, struct error *err)
+{
+	struct statement query;
+	int status;
+
+	memset(out, 0, sizeof(*out));
+	/* Bounded, and in the order of message_by_sender. */
+	statement_begin(&query, store,
+	                "SELECT count(*), total(received_at > ?3), total(conversation = ?2),"
+	                " total(conversation = ?2 AND received_at > ?3)"
+	                " FROM (SELECT received_at, conversation FROM message"
+	                " WHERE direction = 'in' AND class = 'human'"
+	                " AND from_address = ?1 COLLATE NOCASE AND received_at > ?4"
+	                " ORDER BY received_at DESC LIMIT ?5)");
+	bind_text(&query, 1, record->from, KEPT_ADDRESS_BYTES);
+	bind_int(&query, 2, conversation);
+	bind_int(&query, 3, record->received_at - CAP_SHORT_S);
+	bind_int(&query, 4, record->received_at - CAP_LONG_S);
+	bind_int(&query, 5, CAP_MESSAGES_MAX);
+	status = statement_step(&query, err);
+	if (status > 0) {
+		out->of_sender_long = column_int(&query, 0);
+		out->of_sender_short = column_int(&query, 1);
+		out->in_conversation_long = column_int(&query, 2);
+		out->in_conversation_short = column_int(&query, 3);
+	}
+	statement_end(&query);
+	return status < 0 ? -1 : 0;
 }
 
 static int insert_row(struct store *store, const struct record *record,

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "lib/base/error.h"
+#include "lib/conversation/cap.h"
 #include "lib/store/record.h"
 
 /*
@@ -14,6 +15,10 @@
 /* Is there a message with the record's key? 1 and *out as it was first recorded, 0, or -1. */
 int message_find_repeat(struct store *store, const struct record *record, struct recorded *out,
                         struct error *err) MUST_CHECK;
+
+/* Count what the record's sender wrote before it: human mail from outside, in a conversation (0: a new one) and in all. */
+int message_count_recent(struct store *store, const struct record *record, int64_t conversation,
+                         struct cap_counts *out, struct error *err) MUST_CHECK;
 
 /*
  * Add the message with its ids and recipients.  What *recorded knows by now

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 
 #include "lib/store/database.h"
+#include "lib/store/lease.h"
 #include "lib/store/rows.h"
+
+static const struct lease_table lease_table = LEASE_TABLE("notice");
 
 static void release_item(struct notice_item *item)
 {
@@ -54,28 +57,20 @@ static int list_free(struct store *store, int64_t now, size_t limit, struct noti
 	return status;
 }
 
-static int lease(struct store *store, int64_t notice, int64_t until, struct error *err)
-{
-	struct statement update;
-
-	statement_begin(&update, store,
-	                "UPDATE notice SET leased_until = ?2, attempts = attempts + 1"
-	                " WHERE id = ?1");
-	bind_int(&update, 1, notice);
-	bind_int(&update, 2, until);
-	return statement_run(&update, err);
-}
-
 /* Note which of its waits run now: the ending of the notice goes by what was told, not by what is then. */
-static int note_running(struct store *store, int64_t notice, struct error *err)
+static int note_running(struct store *store, int64_t notice, int64_t now, struct error *err)
 {
 	struct statement update;
 
 	statement_begin(&update, store,
 	                "UPDATE alert SET is_running = EXISTS (SELECT 1 FROM wait w"
 	                " JOIN conversation c ON c.id = w.conversation WHERE w.id = alert.wait"
-	                " AND w.ended_at IS NULL AND c.state = 'open') WHERE notice = ?1");
+	                " AND w.ended_at IS NULL AND c.state = 'open'"
+	                " AND (alert.level >= ?3 OR coalesce(c.snoozed_until, 0) <= ?2))"
+	                " WHERE notice = ?1");
 	bind_int(&update, 1, notice);
+	bind_int(&update, 2, now);
+	bind_int(&update, 3, ALERT_DIGEST_LEVEL);
 	return statement_run(&update, err);
 }
 
@@ -129,8 +124,8 @@ static int take_notices(struct store *store, int64_t now, int64_t lease_s, size_
 	if (list_free(store, now, limit, notices, count, err) < 0)
 		return -1;
 	for (size_t i = 0; i < *count; i++)
-		if (lease(store, (*notices)[i].id, now + lease_s, err) < 0 ||
-		    note_running(store, (*notices)[i].id, err) < 0 ||
+		if (lease_take(store, &lease_table, (*notices)[i].id, now + lease_s, err) < 0 ||
+		    note_running(store, (*notices)[i].id, now, err) < 0 ||
 		    read_items(store, &(*notices)[i], err) < 0)
 			return -1;
 	return 0;
@@ -174,9 +169,7 @@ static int take_back(struct store *store, int64_t notice, struct error *err)
 {
 	if (run_for_notice(store,
 	                   "UPDATE wait SET level = min(level, (SELECT min(a.level) FROM alert a"
-	                   " WHERE a.notice = ?1 AND a.wait = wait.id)),"
-	                   " due_at = CASE (SELECT c.state FROM conversation c"
-	                   " WHERE c.id = wait.conversation) WHEN 'open' THEN NULL ELSE due_at END"
+	                   " WHERE a.notice = ?1 AND a.wait = wait.id)), due_at = NULL"
 	                   " WHERE id IN (SELECT a.wait FROM alert a WHERE a.notice = ?1"
 	                   " AND a.is_running = 0)",
 	                   notice, err) < 0)
@@ -189,17 +182,9 @@ static int take_back(struct store *store, int64_t notice, struct error *err)
 static int end_notice(struct store *store, int64_t notice, enum notice_end end, int64_t now,
                       struct error *err)
 {
-	struct statement update;
+	int ended = lease_end(store, &lease_table, notice, end == NOTICE_SENT, now, err);
 
-	statement_begin(&update, store,
-	                "UPDATE notice SET state = ?2, ended_at = ?3"
-	                " WHERE id = ?1 AND state = 'open'");
-	bind_int(&update, 1, notice);
-	bind_text(&update, 2, end == NOTICE_SENT ? "sent" : "dropped", KEPT_WORD_BYTES);
-	bind_int(&update, 3, now);
-	if (statement_run(&update, err) < 0)
-		return -1;
-	return sqlite3_changes(store->db) > 0 ? take_back(store, notice, err) : 0;
+	return ended <= 0 ? ended : take_back(store, notice, err);
 }
 
 int store_end_notice(struct store *store, int64_t notice, enum notice_end end, int64_t now,
@@ -218,20 +203,8 @@ int store_end_notice(struct store *store, int64_t notice, enum notice_end end, i
 int store_retry_notice(struct store *store, int64_t notice, int64_t retry_at, int64_t deadline_ms,
                        struct error *err)
 {
-	struct statement update;
-
 	store->doing = "put off a notice";
-	if (transaction_begin(store, deadline_ms, err) < 0)
-		return -1;
-	statement_begin(&update, store,
-	                "UPDATE notice SET leased_until = ?2 WHERE id = ?1 AND state = 'open'");
-	bind_int(&update, 1, notice);
-	bind_int(&update, 2, retry_at);
-	if (statement_run(&update, err) < 0) {
-		transaction_rollback(store);
-		return -1;
-	}
-	return transaction_commit(store, err);
+	return lease_put_off(store, &lease_table, notice, retry_at, deadline_ms, err);
 }
 
 int store_alert_totals(struct store *store, struct alert_totals *out, struct error *err)

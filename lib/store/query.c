@@ -10,10 +10,12 @@
 #include "lib/store/database.h"
 #include "lib/store/rows.h"
 
+#define LISTED_RECIPIENTS "200" /* of one message: a newsletter has thousands */
+
 /* ?1 is the account or NULL, ?2 the limit; or ?1 the id. */
 #define CONVERSATION_COLUMNS                                                                       \
 	"SELECT c.id, c.created_at, c.updated_at, c.subject, c.reference, c.owner, c.account,"     \
-	" c.state = 'closed', c.is_owner_pinned,"                                                  \
+	" c.state = 'closed', c.is_owner_pinned, c.reference_type, c.snoozed_until,"               \
 	" (SELECT count(*) FROM message m WHERE m.conversation = c.id),"                           \
 	" (SELECT count(*) FROM wait w WHERE w.conversation = c.id AND w.ended_at IS NULL"         \
 	" AND c.state = 'open'),"                                                                  \
@@ -31,9 +33,11 @@ static void read_conversation(struct statement *query, struct conversation_row *
 	row->account = column_copy(query, 6);
 	row->is_closed = column_int(query, 7) != 0;
 	row->is_owner_pinned = column_int(query, 8) != 0;
-	row->message_count = column_int(query, 9);
-	row->waiting_count = column_int(query, 10);
-	row->waiting_since = column_int(query, 11);
+	row->reference_type = column_copy(query, 9);
+	row->snoozed_until = column_int(query, 10);
+	row->message_count = column_int(query, 11);
+	row->waiting_count = column_int(query, 12);
+	row->waiting_since = column_int(query, 13);
 }
 
 int store_list_conversations(struct store *store, const struct conversation_filter *filter,
@@ -227,7 +231,8 @@ struct message_details {
 static void begin_details(struct message_details *details, struct store *store)
 {
 	statement_begin(&details->recipients, store,
-	                "SELECT address FROM recipient WHERE message = ?1");
+	                "SELECT address FROM recipient WHERE message = ?1"
+	                " ORDER BY address LIMIT " LISTED_RECIPIENTS);
 	statement_begin(&details->failures, store,
 	                "SELECT recipient, action, status, diagnostic FROM failure"
 	                " WHERE message = ?1 ORDER BY id");
@@ -322,9 +327,10 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
 	store->doing = "list waits";
 	if (read_begin(store, err) < 0)
 		return -1;
-	statement_begin(&query, store,
-	                "SELECT id, conversation, customer, started_at, ended_at, started_by,"
-	                " ended_by FROM wait WHERE conversation = ?1 ORDER BY started_at, id");
+	statement_begin(
+		&query, store,
+		"SELECT id, conversation, customer, started_at, ended_at, started_by,"
+		" ended_by, end_reason FROM wait WHERE conversation = ?1 ORDER BY started_at, id");
 	bind_int(&query, 1, conversation);
 	while ((status = statement_step(&query, err)) > 0) {
 		struct wait_row *row;
@@ -338,6 +344,7 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
 		row->ended_at = column_int(&query, 4);
 		row->started_by = column_int(&query, 5);
 		row->ended_by = column_int(&query, 6);
+		row->end_reason = column_copy(&query, 7);
 	}
 	statement_end(&query);
 	read_end(store);
@@ -377,6 +384,7 @@ void conversation_row_release(struct conversation_row *row)
 	free(row->reference);
 	free(row->owner);
 	free(row->account);
+	free(row->reference_type);
 	memset(row, 0, sizeof(*row));
 }
 
@@ -411,7 +419,9 @@ void message_rows_free(struct message_row *rows, size_t count)
 
 void wait_rows_free(struct wait_row *rows, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		free(rows[i].customer);
+		free(rows[i].end_reason);
+	}
 	free(rows);
 }

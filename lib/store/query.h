@@ -18,8 +18,10 @@ struct conversation_row {
 	int64_t id;
 	int64_t created_at, updated_at;              /* Unix seconds */
 	char *subject, *reference, *owner, *account; /* NULL: none */
+	char *reference_type;                        /* what its account calls it, or NULL */
 	bool is_closed;
 	bool is_owner_pinned;
+	int64_t snoozed_until; /* 0: it was not; may be past */
 	int64_t message_count;
 	int64_t waiting_count; /* customers that wait now */
 	int64_t waiting_since; /* the oldest of them, 0 if none */
@@ -31,8 +33,8 @@ struct message_row {
 	char *direction, *class, *rule, *match;               /* words of the store */
 	char *msgid, *from, *subject, *account, *auth, *text; /* NULL: none */
 	bool is_known_sender;
-	int64_t related; /* conversation, or 0 */
-	struct string_list recipients;
+	int64_t related;               /* conversation, or 0 */
+	struct string_list recipients; /* the first 200 */
 	struct string_list failures;   /* "nobody@example.org failed 5.1.1 550 no such user" */
 	bool is_bounced;               /* a failure with action failed */
 	struct string_list deliveries; /* "smtp 4bXYZ 2026-11-22T10:00:00Z" */
@@ -44,7 +46,8 @@ struct wait_row {
 	char *customer;
 	int64_t started_at;
 	int64_t ended_at;             /* 0: it runs */
-	int64_t started_by, ended_by; /* messages; ended_by 0 while it runs */
+	int64_t started_by, ended_by; /* messages; ended_by 0: it runs, or nobody answered */
+	char *end_reason;             /* word of the store; NULL: it runs */
 };
 
 struct conversation_filter {
@@ -86,15 +89,12 @@ struct store_totals {
 	int64_t waits_running;
 	int64_t oldest_wait_at; /* 0: none */
 	int64_t invalid_tokens;
+	int64_t letters_waiting; /* besides alerts, see letter.h */
 	int64_t database_bytes, wal_bytes;
 	int schema_version;
 };
 
 /* Tables are counted in several short transactions: the numbers are not of one moment. */
 int store_totals(struct store *store, struct store_totals *out, struct error *err) MUST_CHECK;
-
-/* Set a conversation's state by hand. 1, 0 if there is none, -1 with *err. One transaction. */
-int store_set_closed(struct store *store, int64_t conversation, bool is_closed, int64_t now,
-                     int64_t deadline_ms, struct error *err) MUST_CHECK;
 
 #endif

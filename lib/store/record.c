@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
+#include "lib/conversation/cap.h"
 #include "lib/mail/msgid.h"
+#include "lib/store/care_internal.h"
 #include "lib/store/conversation.h"
 #include "lib/store/database.h"
+#include "lib/store/letter_internal.h"
+#include "lib/store/limit.h"
 #include "lib/store/message.h"
 #include "lib/store/wait.h"
 
@@ -39,9 +43,11 @@ void recorded_release(struct recorded *recorded)
 	free(recorded->rule);
 	free(recorded->owner);
 	free(recorded->reference);
+	free(recorded->reference_type);
 	recorded->rule = NULL;
 	recorded->owner = NULL;
 	recorded->reference = NULL;
+	recorded->reference_type = NULL;
 }
 
 void record_key(unsigned char out[DIGEST_BYTES], const char *msgid, const char *from,
@@ -101,7 +107,7 @@ static int settle_conversation(struct store *store, const struct record *record,
 	if (known < 0)
 		return -1;
 	out->is_known_sender = known > 0;
-	return conversation_read(store, out->conversation, &out->owner, &out->reference, err);
+	return conversation_read(store, out, err);
 }
 
 static int apply_waits(struct store *store, const struct record *record, struct recorded *out,
@@ -128,6 +134,10 @@ static int apply_waits(struct store *store, const struct record *record, struct 
 static int record_again(struct store *store, const struct record *record, struct recorded *out,
                         struct error *err)
 {
+	int status = limit_count(store, record, out, err);
+
+	if (status != 0)
+		return status;
 	if (record->direction == DIRECTION_OUT) {
 		if (recipients_add(store, record, out->message, err) < 0 ||
 		    (record->adds_participants &&
@@ -141,13 +151,95 @@ static int record_again(struct store *store, const struct record *record, struct
 	return delivery_add(store, record, out->message, err);
 }
 
-/* 0 recorded, 1 not ours, -1 with *err. */
+/* 1 and *cap_out if the record's sender is past a cap, 0, or -1 with *err. */
+static int find_cap(struct store *store, const struct record *record, const struct match *match,
+                    const struct cap **cap_out, struct error *err)
+{
+	struct cap_counts counts;
+
+	*cap_out = NULL;
+	if (record->direction != DIRECTION_IN || !class_is_human(record->class) ||
+	    record->from == NULL || record->from[0] == '\0')
+		return 0;
+	if (message_count_recent(store, record, match->conversation, &counts, err) < 0)
+		return -1;
+	*cap_out = cap_passed(&counts);
+	return *cap_out != NULL;
+}
+
+/* A message that is not there, whose conversation was looked up: 0, RECORDED_OVER_LIMIT or -1. */
+static int record_found(struct store *store, const struct record *record, const struct match *match,
+                        struct recorded *out, struct error *err)
+{
+	int status;
+
+	out->class = record->class;
+	out->rule = xstrdup(record->rule);
+	out->first_received_at = record->received_at;
+	if (settle_conversation(store, record, match, out, err) < 0 ||
+	    message_insert(store, record, out, &out->message, err) < 0)
+		return -1;
+	status = limit_count(store, record, out, err);
+	if (status != 0)
+		return status;
+	if (record->adds_participants &&
+	    participants_add(store, record, out->conversation, err) < 0)
+		return -1;
+	if (out->related != 0 && relation_add(store, out->conversation, out->related, err) < 0)
+		return -1;
+	if (apply_waits(store, record, out, err) < 0 ||
+	    count_invalid_tokens(store, record->invalid_tokens, err) < 0)
+		return -1;
+	if (out->is_new_conversation &&
+	    letter_add_acknowledgement(store, record, out->message, err) < 0)
+		return -1;
+	return delivery_add(store, record, out->message, err);
+}
+
+/* Past a cap the same, but that nothing comes of it. */
+static int record_new(struct store *store, const struct record *record, const struct match *match,
+                      struct recorded *out, struct error *err)
+{
+	struct record quiet = *record;
+	const struct cap *cap;
+	int status = find_cap(store, record, match, &cap, err);
+
+	if (status < 0)
+		return -1;
+	if (cap == NULL)
+		return record_found(store, record, match, out, err);
+	quiet.starts_wait = false;
+	quiet.reopens = false;
+	quiet.acknowledged_to = NULL;
+	status = record_found(store, &quiet, match, out, err);
+	if (status != 0)
+		return status;
+	out->is_capped = true;
+	return letter_add_capped(store, record, out->message, cap->messages, err);
+}
+
+/* Do what a link asks for: 0, RECORDED_IN_VAIN, or -1 with *err. */
+static int record_action(struct store *store, const struct record *record, struct recorded *out,
+                         struct error *err)
+{
+	if (care_do_action(store, record->action, record->notice, record->from,
+	                   record->has_copy_keys ? record->key : NULL, record->received_at,
+	                   &out->care, err) < 0)
+		return -1;
+	out->conversation = out->care.conversation;
+	return out->care.result == CARE_DONE ? 0 : RECORDED_IN_VAIN;
+}
+
+/* 0 recorded, RECORDED_..., -1 with *err. */
 static int record_one(struct store *store, const struct record *record, struct recorded *out,
                       struct error *err)
 {
 	struct match match;
-	int found = message_find_repeat(store, record, out, err);
+	int found;
 
+	if (record->is_action)
+		return record_action(store, record, out, err);
+	found = message_find_repeat(store, record, out, err);
 	if (found < 0)
 		return -1;
 	if (found > 0)
@@ -157,22 +249,19 @@ static int record_one(struct store *store, const struct record *record, struct r
 		return -1;
 	out->reason = match.reason;
 	if (match.reason == MATCH_NONE)
-		return 1;
-	out->class = record->class;
-	out->rule = xstrdup(record->rule);
-	out->first_received_at = record->received_at;
-	if (settle_conversation(store, record, &match, out, err) < 0 ||
-	    message_insert(store, record, out, &out->message, err) < 0)
-		return -1;
-	if (record->adds_participants &&
-	    participants_add(store, record, out->conversation, err) < 0)
-		return -1;
-	if (out->related != 0 && relation_add(store, out->conversation, out->related, err) < 0)
-		return -1;
-	if (apply_waits(store, record, out, err) < 0 ||
-	    count_invalid_tokens(store, record->invalid_tokens, err) < 0)
-		return -1;
-	return delivery_add(store, record, out->message, err);
+		return RECORDED_NOT_OURS;
+	return record_new(store, record, &match, out, err);
+}
+
+/* What was found is void of a record that is taken back, but for the count it would have led to. */
+static void set_over_limit(struct recorded *out)
+{
+	int64_t counted_today = out->counted_today;
+
+	recorded_release(out);
+	memset(out, 0, sizeof(*out));
+	out->status = RECORDED_OVER_LIMIT;
+	out->counted_today = counted_today;
 }
 
 static void set_failed(struct recorded *out, const struct error *err)
@@ -200,6 +289,12 @@ static int record_guarded(struct store *store, const struct record *record, stru
 	if (run_kept(store, "SAVEPOINT record", err) < 0)
 		return -1;
 	status = record_one(store, record, out, err);
+	if (status == RECORDED_OVER_LIMIT) {
+		set_over_limit(out);
+		return run_kept(store, "ROLLBACK TO record", err) < 0
+		               ? -1
+		               : run_kept(store, "RELEASE record", err);
+	}
 	if (status >= 0) {
 		out->status = status;
 		return run_kept(store, "RELEASE record", err);

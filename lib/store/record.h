@@ -10,6 +10,7 @@
 #include "lib/base/list.h"
 #include "lib/conversation/match.h"
 #include "lib/mail/class.h"
+#include "lib/store/care.h"
 #include "lib/store/store.h"
 
 /*
@@ -19,12 +20,13 @@
  */
 
 enum direction { DIRECTION_OUT, DIRECTION_IN, DIRECTION_INTERNAL };
+#define DIRECTIONS 3
 const char *direction_name(enum direction direction); /* "out", "in", "internal" */
 
 enum arrival { ARRIVAL_SMTP, ARRIVAL_LOCAL, ARRIVAL_FETCH };
 const char *arrival_name(enum arrival arrival); /* "smtp", "local", "fetch" */
 
-#define RECORD_RECIPIENTS_KEPT 200 /* of one message; ending waits looks at all */
+#define RECORD_RECIPIENTS_KEPT 200 /* of one message, besides the counted; waits look at all */
 
 /* One failed, delayed, ... recipient that a bounce speaks of. Strings borrowed. */
 struct record_failure {
@@ -40,7 +42,10 @@ struct record {
 	enum message_class class;
 	const char *rule;
 	unsigned char key[DIGEST_BYTES]; /* dedupe key, see record_key() */
-	int64_t received_at;             /* Unix seconds */
+	/* The keys that this message has in the other directions. */
+	unsigned char copy_keys[DIRECTIONS - 1][DIGEST_BYTES];
+	bool has_copy_keys;
+	int64_t received_at; /* Unix seconds */
 	const char *msgid;
 	const char *from;     /* address as found in From */
 	const char *reply_to; /* first address of Reply-To, inbound only */
@@ -64,20 +69,47 @@ struct record {
 	bool ends_waits;        /* outbound, human */
 	bool reopens;           /* inbound human mail opens a closed conversation again */
 
+	/*
+	 * Outbound: the recipients that count against the account's daily limit, that limit
+	 * (0: none) and how many of it are told as near (0: none are).  All of them are kept,
+	 * so that a repeat counts nobody twice.
+	 */
+	const char *const *counted;
+	size_t counted_count;
+	size_t counted_further; /* more that have no names here: a repeat counts none of them */
+	int64_t daily_limit, daily_limit_warn; /* recipients a day (UTC) */
+	bool stops_at_limit; /* over it nothing is recorded: RECORDED_OVER_LIMIT */
+
+	const char *reference_type; /* of a conversation that this message opens */
+	const char *
+		acknowledged_to; /* inbound: who is sent an acknowledgement if this message opens a conversation; NULL: nobody */
+
 	const struct record_failure *failures; /* of a bounce */
 	size_t failure_count;
 	const char *original_msgid; /* of the message a bounce returns */
 
 	unsigned invalid_tokens; /* seen and not believed: counted */
 
+	/*
+	 * A mail to a link of an alert: what it asks for is done instead, and nothing else of
+	 * it is looked at but from, received_at, and the key where has_copy_keys.
+	 */
+	bool is_action;
+	enum action action;
+	int64_t notice;
+
 	enum arrival arrival;
 	const char *queue_id;
 	const char *client; /* address of the SMTP client, for the delivery */
 };
 
+#define RECORDED_NOT_OURS   1 /* MATCH_NONE: nothing written */
+#define RECORDED_OVER_LIMIT 2 /* stops_at_limit: nothing written */
+#define RECORDED_IN_VAIN    3 /* is_action: nothing written, care says why */
+
 /* What came of it. Strings are the caller's: recorded_release(). */
 struct recorded {
-	int status; /* 0, 1 not ours (MATCH_NONE: nothing written), or -1: error says why */
+	int status; /* 0, RECORDED_..., or -1: error says why */
 	struct error error;
 	bool is_repeat; /* the message was there: a delivery was added, the rest is as first recorded */
 	int64_t message;
@@ -87,24 +119,30 @@ struct recorded {
 	enum message_class class; /* as first recorded */
 	char *rule;
 	int64_t related;
-	char *owner;     /* of the conversation at this message, or NULL */
-	char *reference; /* or NULL */
+	char *owner;          /* of the conversation at this message, or NULL */
+	char *reference;      /* or NULL */
+	char *reference_type; /* or NULL */
+	int64_t counted_today; /* recipients of the account, with this message's even if over the limit */
 	bool is_known_sender;
 	bool is_new_conversation;
+	bool is_capped; /* its sender is past a rate cap */
 	unsigned waits_started, waits_ended, waits_resumed;
+	struct care_outcome care; /* of an action; conversation stands above as well */
 };
 
 void recorded_release(struct recorded *recorded);
 
 /*
  * Record a batch in one transaction, each record under a savepoint: a record
- * that fails (its status -1) leaves the others whole.  Per record, in order:
- * a message with this key is a repeat and only its delivery is added (of one
- * that went out also its recipients, and whom it answers; one delivery per
- * queue id); else match_find() on what the store holds now; then conversation,
- * message, ids, participants, waits, failures.  When the transaction itself
- * cannot be begun or committed every result says so, and -1 with *err comes back
- * (ERROR_FULL, ERROR_TEMPORARY, ERROR_CORRUPT); nothing was written then.
+ * that fails (its status -1) or is over its limit leaves the others whole.  Per
+ * record, in order: a message with this key is a repeat and only its delivery is
+ * added (of one that went out also its recipients, who of them counts, and whom it
+ * answers; one delivery per queue id); else match_find() on what the store holds now;
+ * then conversation, message, ids, counts, participants, waits, failures, letters.
+ * Human mail from outside whose sender is past a rate cap (cap.h) starts no wait,
+ * reopens nothing and is not acknowledged; of the first of a day the operator is told.
+ * When the transaction itself cannot be begun or committed every result says so, and
+ * -1 with *err comes back (ERROR_FULL, ERROR_TEMPORARY, ERROR_CORRUPT); nothing was written then.
  * deadline_ms: of the monotonic clock, how long to wait for the write lock.
  */
 int store_record(struct store *store, const struct record *const *records, struct recorded *results,

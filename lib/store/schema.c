@@ -110,9 +110,9 @@ static const char schema_1[] =
 	") STRICT, WITHOUT ROWID;\n";
 
 /*
- * Waits of closed conversations are planned for never, by triggers, since whoever
+ * Waits of closed conversations were planned for never, by triggers, since whoever
  * closes a conversation often leaves a "thank you" unanswered: nothing that
- * looks for the next due wait should meet them.
+ * looked for the next due wait should meet them.
  */
 static const char schema_2[] =
 	"CREATE TABLE uidl (\n"
@@ -174,10 +174,88 @@ static const char schema_2[] =
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE INDEX alert_by_notice ON alert (notice);\n";
 
+/*
+ * Who was counted against a daily limit stands with the recipients of a message:
+ * most of them are there anyway, and a repeat must find each.
+ *
+ * What closes a conversation ends its waits, so that a later question is a wait of its own.
+ */
+static const char schema_3[] =
+	"-- what the business calls it, from its account: Issue, Lead\n"
+	"ALTER TABLE conversation ADD COLUMN reference_type TEXT;\n"
+	"-- its waits pass no level before; NULL: they pass them as they come\n"
+	"ALTER TABLE conversation ADD COLUMN snoozed_until INTEGER;\n"
+	"-- NULL: it runs\n"
+	"ALTER TABLE wait ADD COLUMN end_reason TEXT\n"
+	"    CHECK (end_reason IN ('answered', 'closed'));\n"
+	"DROP TRIGGER conversation_closes;\n"
+	"DROP TRIGGER conversation_opens;\n"
+	"UPDATE wait SET end_reason = 'answered' WHERE ended_at IS NOT NULL;\n"
+	"UPDATE wait SET end_reason = 'closed', ended_at = (SELECT max(c.updated_at,\n"
+	"    wait.started_at) FROM conversation c WHERE c.id = wait.conversation)\n"
+	"    WHERE ended_at IS NULL\n"
+	"    AND conversation IN (SELECT id FROM conversation WHERE state = 'closed');\n"
+	"CREATE TABLE action_done (\n"
+	"    notice INTEGER NOT NULL REFERENCES notice (id) ON DELETE CASCADE,\n"
+	"    action TEXT NOT NULL CHECK (action IN ('close', 'snooze', 'take-over')),\n"
+	"    done_at INTEGER NOT NULL,\n"
+	"    done_by TEXT NOT NULL,     -- address of the staff sender\n"
+	"    mail BLOB CHECK (length(mail) = 32), -- dedupe key of the mail that asked for it\n"
+	"    PRIMARY KEY (notice, action)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"-- against the daily limit of the account; such recipients are all kept\n"
+	"ALTER TABLE recipient ADD COLUMN is_counted INTEGER NOT NULL DEFAULT 0\n"
+	"    CHECK (is_counted IN (0, 1));\n"
+	"-- for the rate caps\n"
+	"CREATE INDEX message_by_sender ON message\n"
+	"    (from_address COLLATE NOCASE, received_at)\n"
+	"    WHERE direction = 'in' AND class = 'human';\n"
+	"CREATE TABLE account_day (\n"
+	"    account TEXT NOT NULL,     -- name of the account that sent\n"
+	"    day INTEGER NOT NULL,      -- days since 1970-01-01 UTC\n"
+	"    count INTEGER NOT NULL CHECK (count >= 0), -- recipients that count\n"
+	"    released INTEGER NOT NULL DEFAULT 0 CHECK (released >= 0),\n"
+	"                               -- recipients to whom its relay was opened\n"
+	"    PRIMARY KEY (account, day)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE TABLE letter (\n"
+	"    id INTEGER PRIMARY KEY CHECK (id > 0),\n"
+	"    kind TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'limit-near',\n"
+	"        'limit-reached', 'sender-capped')),\n"
+	"    recipient TEXT,            -- lower case; NULL: the operator\n"
+	"    account TEXT CHECK (account IS NOT NULL OR kind = 'sender-capped'), -- its name\n"
+	"    sender TEXT CHECK ((sender IS NOT NULL) = (kind = 'sender-capped')),\n"
+	"                               -- lower case: who is past a rate cap\n"
+	"    message INTEGER REFERENCES message (id) ON DELETE CASCADE,\n"
+	"                               -- that is acknowledged, or passed the cap\n"
+	"    named_ids TEXT,            -- which it names, the nearest last, at most 4 KiB\n"
+	"    day INTEGER NOT NULL,      -- of its cause, days since 1970-01-01 UTC\n"
+	"    count INTEGER,             -- recipients of that day when a limit was passed;\n"
+	"                               -- or the messages that the cap allows\n"
+	"    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'sent', 'dropped')),\n"
+	"    created_at INTEGER NOT NULL,\n"
+	"    leased_until INTEGER NOT NULL DEFAULT 0, -- nobody takes it before; 0: never taken\n"
+	"    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0), -- times taken\n"
+	"    ended_at INTEGER,          -- when it was sent or dropped\n"
+	"    CHECK ((state = 'open') = (ended_at IS NULL))\n"
+	") STRICT;\n"
+	"CREATE TABLE digest (\n"
+	"    account TEXT NOT NULL COLLATE NOCASE PRIMARY KEY, -- its name\n"
+	"    day INTEGER NOT NULL       -- local, of its last daily digest, since 1970-01-01\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE UNIQUE INDEX letter_by_recipient ON letter (recipient, day, kind)\n"
+	"    WHERE recipient IS NOT NULL;\n"
+	"CREATE UNIQUE INDEX letter_by_account ON letter (account, day, kind)\n"
+	"    WHERE recipient IS NULL AND sender IS NULL;\n"
+	"CREATE UNIQUE INDEX letter_by_sender ON letter (sender, day) WHERE sender IS NOT NULL;\n"
+	"CREATE INDEX letter_by_state ON letter (state, leased_until);\n"
+	"CREATE INDEX letter_by_message ON letter (message) WHERE message IS NOT NULL;\n";
+
 /* The entry at i leads from version i to version i + 1; what was once released stays as it is. */
 static const char *const migrations[] = {
 	schema_1,
 	schema_2,
+	schema_3,
 };
 
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_SCHEMA_VERSION,

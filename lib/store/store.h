@@ -52,6 +52,6 @@ int store_checkpoint(struct store *store, unsigned min_pages, bool is_idle,
 /* A new row id: 42 bits of now_ms, 6 of node, 15 of a counter; never 0. */
 int64_t store_new_id(struct store *store, int64_t now_ms);
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 #endif

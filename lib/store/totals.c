@@ -80,6 +80,7 @@ static int read_singles(struct store *store, struct store_totals *out, struct er
 	         &out->messages_bounced},
 		{"SELECT count(*)" FROM_RUNNING, &out->waits_running},
 		{"SELECT min(started_at)" FROM_RUNNING, &out->oldest_wait_at},
+		{"SELECT count(*) FROM letter WHERE state = 'open'", &out->letters_waiting},
 		{"SELECT value FROM counter WHERE name = 'invalid-token'", &out->invalid_tokens},
 	};
 	int status = 0;
@@ -102,30 +103,4 @@ int store_totals(struct store *store, struct store_totals *out, struct error *er
 	out->database_bytes = file_bytes(store->path);
 	out->wal_bytes = file_bytes(store->wal_path);
 	return schema_version(store, &out->schema_version, err);
-}
-
-int store_set_closed(struct store *store, int64_t conversation, bool is_closed, int64_t now,
-                     int64_t deadline_ms, struct error *err)
-{
-	struct statement update;
-	int changed;
-
-	store->doing = is_closed ? "close a conversation" : "open a conversation";
-	if (transaction_begin(store, deadline_ms, err) < 0)
-		return -1;
-	statement_begin(
-		&update, store,
-		"UPDATE conversation SET state = CASE WHEN ?2 THEN 'closed' ELSE 'open' END,"
-		" updated_at = max(updated_at, ?3) WHERE id = ?1");
-	bind_int(&update, 1, conversation);
-	bind_int(&update, 2, is_closed);
-	bind_int(&update, 3, now);
-	if (statement_run(&update, err) < 0) {
-		transaction_rollback(store);
-		return -1;
-	}
-	changed = sqlite3_changes(store->db);
-	if (transaction_commit(store, err) < 0)
-		return -1;
-	return changed > 0;
 }

@@ -84,7 +84,8 @@ static int end_for_recipient(struct store *store, int64_t conversation, const ch
 	if (key[0] == '\0')
 		return 0;
 	statement_begin(&update, store,
-	                "UPDATE wait SET ended_at = ?3, ended_by = ?4 WHERE conversation = ?1"
+	                "UPDATE wait SET ended_at = ?3, ended_by = ?4, end_reason = 'answered'"
+	                " WHERE conversation = ?1"
 	                " AND ended_at IS NULL AND started_at <= ?3"
 	                " AND (customer = ?2 OR reply_to = ?2)");
 	bind_int(&update, 1, conversation);
@@ -196,8 +197,8 @@ static int resume(struct store *store, int64_t wait, unsigned *count, struct err
 	struct statement update;
 
 	statement_begin(&update, store,
-	                "UPDATE wait SET ended_at = NULL, ended_by = NULL, due_at = NULL"
-	                " WHERE id = ?1"
+	                "UPDATE wait SET ended_at = NULL, ended_by = NULL, end_reason = NULL,"
+	                " due_at = NULL WHERE id = ?1"
 	                " AND NOT EXISTS (SELECT 1 FROM wait r"
 	                " WHERE r.conversation = wait.conversation AND r.customer = wait.customer"
 	                " AND r.ended_at IS NULL)");

@@ -44,6 +44,8 @@ static const struct {
 	{"SELECT CASE WHEN EXISTS", "SEARCH w USING INDEX wait_due (due_at<?)", false},
 	{"SELECT CASE WHEN EXISTS", "SEARCH notice USING INDEX notice_by_state (state=?)", false},
 	{"SELECT id, recipient, created_at", "notice_by_state (state=? AND leased_until<?)", false},
+	{"SELECT id FROM notice", "notice_by_state (state=? AND leased_until=?)", false},
+	{"c.account = ?1", "w USING INDEX wait_", true},
 	{"FROM alert a JOIN wait w", "SEARCH a USING INDEX alert_by_notice (notice=?)", true},
 };
 
@@ -67,8 +69,18 @@ static void many_running_waits_are_looked_up_by_index(void **state)
 		assert_int_equal(count, 10);
 		planned_waits_free(waits, count);
 		assert_int_equal(next_due(fixture.store), 0);
-		if (i == 0)
+		OK(store_list_waiting(fixture.store, "Sales", 10, &waits, &count, err));
+		planned_waits_free(waits, count);
+		if (i == 0) {
+			const struct passed_level held = {.wait = 50002,
+			                                  .due_at = 2000,
+			                                  .recipient = JANE,
+			                                  .not_before = 9000};
+
+			OK(store_create_notices(fixture.store, &held, 1, NULL, 0, 2000,
+			                        in_five_seconds(), err));
 			pass(fixture.store, 50001, 0, JANE, 2000);
+		}
 		notices_free(take(fixture.store, 2000 + 100 * i, 1), 1);
 		/* with and without what ANALYZE knows */
 		run_sql(fixture.store, "ANALYZE");

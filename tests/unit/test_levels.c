@@ -179,6 +179,183 @@ static void what_was_passed(void **state)
 	}
 }
 
+/* 2026-11-23 10:00 UTC, a Monday. */
+#define MONDAY INT64_C(1795428000)
+
+static char *owner[] = {UNOWNED("owner")};
+static struct alert_level two_levels[] = {
+	{.after_s = FIRST, .recipients = {.items = owner, .count = 1}},
+	{.after_s = SECOND, .is_urgent = true, .recipients = {.items = boss_and_bob, .count = 2}},
+};
+
+/* What is held stands as ">" and the minutes from now on. */
+static void what_is_held(void **state)
+{
+	static const struct {
+		const char *sentence, *zone;
+		struct calendar_interval quiet[2];
+		int64_t age_s;
+		const char *expected;
+	} rows[] = {
+		{"not quiet", NULL, {{22 * 60, 31 * 60}}, FIRST, "sales>0"},
+		{"quiet", NULL, {{9 * 60, 12 * 60}}, FIRST, "sales>120"},
+		{"quiet begins now", NULL, {{10 * 60, 12 * 60}}, FIRST, "sales>120"},
+		{"quiet ends now", NULL, {{9 * 60, 10 * 60}}, FIRST, "sales>0"},
+		{"over midnight", NULL, {{22 * 60, 35 * 60}}, FIRST, "sales>60"},
+		{"two intervals that touch",
+	         NULL,
+	         {{0, 11 * 60}, {11 * 60, 13 * 60}},
+	         FIRST,
+	         "sales>180"},
+		{"what is late is held too", NULL, {{9 * 60, 12 * 60}}, FIRST + 1000, "sales>120"},
+		{"urgent is not", NULL, {{9 * 60, 12 * 60}}, SECOND, "sales>120 boss>0 bob>0"},
+		{"a zone of half hours: 15:30 there",
+	         "Asia/Kolkata",
+	         {{15 * 60, 17 * 60}},
+	         FIRST,
+	         "sales>90"},
+		{"where it is tomorrow",
+	         "Pacific/Auckland",
+	         {{22 * 60, 31 * 60}},
+	         FIRST,
+	         "sales>480"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct account account = {.name = UNOWNED("Sales"),
+		                          .is_enabled = true,
+		                          .address = UNOWNED("sales@company.test"),
+		                          .alerts = {two_levels, 2}};
+		struct config quiet = {.accounts = &account, .account_count = 1};
+		struct planned_wait wait = {.wait = 1,
+		                            .started_at = MONDAY - rows[i].age_s,
+		                            .account = UNOWNED("Sales")};
+		struct passed_list list;
+		char text[200] = "";
+
+		while (account.quiet.count < 2 && rows[i].quiet[account.quiet.count].to > 0) {
+			account.quiet.intervals[account.quiet.count] =
+				rows[i].quiet[account.quiet.count];
+			account.quiet.count++;
+		}
+		if (rows[i].zone != NULL)
+			assert_non_null(quiet.zone = zone_open(rows[i].zone, NULL));
+		levels_pass(&quiet, &wait, 1, MONDAY, &list);
+		for (size_t j = 0; j < list.count; j++) {
+			const struct passed_level *row = &list.items[j];
+
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%.*s>%d",
+			         j > 0 ? " " : "", (int)strcspn(row->recipient, "@"),
+			         row->recipient,
+			         row->not_before > 0 ? (int)(row->not_before - MONDAY) / 60 : 0);
+		}
+		passed_list_release(&list);
+		zone_free(quiet.zone);
+		if (strcmp(text, rows[i].expected) != 0)
+			fail_msg("%s: %s", rows[i].sentence, text);
+	}
+}
+
+static void a_snooze_puts_levels_off(void **state)
+{
+	struct planned_wait wait = {.wait = 1,
+	                            .started_at = START - FIRST,
+	                            .account = UNOWNED("Replies"),
+	                            .snoozed_until = START + 500};
+	struct passed_list list;
+	(void)state;
+
+	levels_plan(&config, &wait);
+	assert_int_equal(wait.due_at, START + 500);
+	assert_int_equal(levels_pass(&config, &wait, 1, START + 499, &list), 0);
+	assert_int_equal(list.count, 0);
+	passed_list_release(&list);
+	assert_int_equal(levels_pass(&config, &wait, 1, START + 500, &list), 1);
+	assert_int_equal(list.items[0].due_at, START + 500);
+	passed_list_release(&list);
+}
+
+static void a_digest_to_owner_and_others(void **state)
+{
+	char *names[] = {UNOWNED("owner"), UNOWNED("boss@example.com")};
+	struct account account = accounts[0];
+	const struct planned_wait waits[] = {
+		{.wait = 1, .owner = UNOWNED("jane@company.test")},
+		{.wait = 2, .owner = UNOWNED("jane@example.org")},
+		{.wait = 3, .owner = UNOWNED("jane@company.test")},
+	};
+	struct passed_list list;
+	char text[2000];
+	(void)state;
+
+	account.digest.recipients = (struct string_list){.items = names, .count = 2};
+	levels_digest(&config, &account, waits, 3, 7, START, &list);
+	assert_string_equal(describe(text, &list),
+	                    "1.1000007 jane 0; 1.1000007 boss 1; 2.1000007 replies 2; "
+	                    "2.1000007 boss 1; 3.1000007 jane 0; 3.1000007 boss 1");
+	passed_list_release(&list);
+}
+
+static void rules_that_differ(void **state)
+{
+	static struct alert_level business[] = {
+		{.after_s = FIRST, .is_business = true, .recipients = {.items = bob, .count = 1}}};
+	static struct alert_level urgent[] = {
+		{.after_s = FIRST, .is_urgent = true, .recipients = {.items = bob, .count = 1}}};
+	static struct alert_level plain[] = {
+		{.after_s = FIRST, .recipients = {.items = bob, .count = 1}}};
+	static struct calendar_holiday holiday = {.month = 12, .day = 25};
+	static struct named_calendar berlin = {.zone_name = UNOWNED("Europe/Berlin")};
+	static struct named_calendar tokyo = {.zone_name = UNOWNED("Asia/Tokyo")};
+	static struct named_calendar holidays = {
+		.zone_name = UNOWNED("Europe/Berlin"),
+		.hours = {.holidays = &holiday, .holiday_count = 1}};
+	static struct named_calendar hours = {
+		.zone_name = UNOWNED("Europe/Berlin"),
+		.hours = {.days = {{.intervals = {{540, 600}}, .count = 1}}}};
+#define RULES(levels, ...)                                                                         \
+	{                                                                                          \
+		.name = UNOWNED("Sales"), .is_enabled = true, .alerts = {levels, 1}, __VA_ARGS__   \
+	}
+	static struct {
+		const char *sentence;
+		struct account one, other;
+		bool expected;
+	} rows[] = {
+		{"urgent or not, it passes when it did", RULES(plain, .warn_s = 0),
+	         RULES(urgent, .warn_s = 0), false},
+		{"business or not", RULES(plain, .calendar = &berlin),
+	         RULES(business, .calendar = &berlin), true},
+		{"a warning", RULES(plain, .warn_s = 0), RULES(plain, .warn_s = 60), true},
+		{"a repetition", RULES(plain, .warn_s = 0), RULES(plain, .repeat = {60, 1}), true},
+		{"one more", RULES(plain, .repeat = {60, 2}), RULES(plain, .repeat = {60, 1}),
+	         true},
+		{"quiet hours", RULES(plain, .warn_s = 0), RULES(plain, .quiet = {.count = 1}),
+	         false},
+		{"a zone", RULES(business, .calendar = &berlin),
+	         RULES(business, .calendar = &tokyo), true},
+		{"holidays", RULES(business, .calendar = &berlin),
+	         RULES(business, .calendar = &holidays), true},
+		{"hours", RULES(business, .calendar = &berlin), RULES(business, .calendar = &hours),
+	         true},
+		{"a calendar that no level asks", RULES(plain, .calendar = &berlin),
+	         RULES(plain, .calendar = &tokyo), false},
+		{"the same calendar", RULES(business, .calendar = &hours),
+	         RULES(business, .calendar = &hours), false},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config one = {.accounts = &rows[i].one, .account_count = 1};
+		const struct config other = {.accounts = &rows[i].other, .account_count = 1};
+
+		if (levels_differ(&one, &other) != rows[i].expected ||
+		    levels_differ(&other, &one) != rows[i].expected)
+			fail_msg("%s", rows[i].sentence);
+	}
+}
+
 static void differences(void **state)
 {
 	static struct alert_level later_level[] = {
@@ -224,6 +401,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans),
 		cmocka_unit_test(what_was_passed),
+		cmocka_unit_test(what_is_held),
+		cmocka_unit_test(a_snooze_puts_levels_off),
+		cmocka_unit_test(a_digest_to_owner_and_others),
+		cmocka_unit_test(rules_that_differ),
 		cmocka_unit_test(differences),
 	};
 

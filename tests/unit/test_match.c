@@ -33,23 +33,31 @@ static int find_stored(const char *msgid, bool is_named_only, int64_t *conversat
 	return 0;
 }
 
-static int find_msgid(void *context, const char *msgid, int64_t *conversation_out,
-                      struct error *err)
-{
-	unsigned *lookups = context;
+/* What a look-up is given. */
+struct searched {
+	unsigned lookups;
+	int64_t itself; /* what is found of the message itself */
+};
 
-	(*lookups)++;
+static int find_msgid(void *context, const char *msgid, int64_t *conversation_out,
+                      bool *is_named_only_out, struct error *err)
+{
+	struct searched *searched = context;
+
+	searched->lookups++;
 	if (strcmp(msgid, "<disk@fails>") == 0)
 		return error_set(err, ERROR_TEMPORARY, "cannot look up an id: the disk fails");
-	return find_stored(msgid, false, conversation_out);
+	*is_named_only_out = find_stored(msgid, false, conversation_out) == 0;
+	return *is_named_only_out ? find_stored(msgid, true, conversation_out) : 1;
 }
 
-static int find_named(void *context, const char *msgid, int64_t *conversation_out,
-                      struct error *err)
+static int find_itself(void *context, int64_t *conversation_out, struct error *err)
 {
-	(void)context;
+	struct searched *searched = context;
 	(void)err;
-	return find_stored(msgid, true, conversation_out);
+
+	*conversation_out = searched->itself;
+	return searched->itself != 0;
 }
 
 static int find_conversation(void *context, int64_t conversation, bool *is_closed_out,
@@ -61,225 +69,125 @@ static int find_conversation(void *context, int64_t conversation, bool *is_close
 	return conversation == 1 || conversation == 2 || conversation == 9;
 }
 
-#define IRT(id)                                                                                    \
-	{                                                                                          \
-		id, MATCH_FROM_IN_REPLY_TO, 0                                                      \
-	}
-#define REF(id)                                                                                    \
-	{                                                                                          \
-		id, MATCH_FROM_REFERENCES, 0                                                       \
-	}
-#define RET(id)                                                                                    \
-	{                                                                                          \
-		id, MATCH_FROM_REPORT, 0                                                           \
-	}
-#define OWN(conv)                                                                                  \
-	{                                                                                          \
-		"<own@company.test>", MATCH_FROM_REFERENCES, conv                                  \
-	}
+static const struct match_lookup lookup_of_stored = {
+	.find_msgid = find_msgid,
+	.find_itself = find_itself,
+	.find_conversation = find_conversation,
+};
+
+/* clang-format off */
+#define IRT(id) { id, MATCH_FROM_IN_REPLY_TO, 0 }
+#define REF(id) { id, MATCH_FROM_REFERENCES, 0 }
+#define RET(id) { id, MATCH_FROM_REPORT, 0 }
+#define OWN(conv) { "<own@company.test>", MATCH_FROM_REFERENCES, conv }
+#define OWN_RET(conv) { "<own@company.test>", MATCH_FROM_REPORT, conv }
 #define IDS_OF_ROW 4
 
-static const struct {
+static const struct row {
 	const char *sentence;
-	int64_t token, report;
+	struct match_input input;
 	struct match_id ids[IDS_OF_ROW];
-	bool is_outbound, opens_none;
-	enum match_reason reason;
-	int64_t conversation, related;
-	bool is_lost;
+	int64_t itself;
+	bool opens_none;
+	struct match expected;
 } rows[] = {
 	{"nothing known opens a conversation",
-         0,
-         0,
-         {IRT("<x@x>")},
-         false,
-         false,
-         MATCH_NEW,
-         0,
-         0,
-         false},
+	 .ids = {IRT("<x@x>")}, .expected = {MATCH_NEW, 0, 0, false}},
 	{"nothing known where none may be opened",
-         0,
-         0,
-         {IRT("<x@x>")},
-         false,
-         true,
-         MATCH_NONE,
-         0,
-         0,
-         false},
-	{"a token", 1, 0, {{0}}, false, false, MATCH_TOKEN, 1, 0, false},
+	 .ids = {IRT("<x@x>")}, .opens_none = true, .expected = {MATCH_NONE, 0, 0, false}},
+	{"a token",
+	 .input = {.token_conversation = 1}, .expected = {MATCH_TOKEN, 1, 0, false}},
+	{"the tokens of two conversations: the first, the other is related",
+	 .input = {.token_conversation = 1, .further_conversation = 2},
+	 .expected = {MATCH_TOKEN, 1, 2, false}},
+	{"what the ids say is related before a second token",
+	 .input = {.token_conversation = 1, .further_conversation = 9},
+	 .ids = {IRT("<two@company.test>")}, .expected = {MATCH_TOKEN, 1, 2, false}},
 	{"a token before an id, the other is related",
-         1,
-         0,
-         {IRT("<two@company.test>")},
-         false,
-         false,
-         MATCH_TOKEN,
-         1,
-         2,
-         false},
+	 .input = {.token_conversation = 1}, .ids = {IRT("<two@company.test>")},
+	 .expected = {MATCH_TOKEN, 1, 2, false}},
+	{"a token before an id that was only named",
+	 .input = {.token_conversation = 1}, .ids = {IRT("<named@example.org>")},
+	 .expected = {MATCH_TOKEN, 1, 2, false}},
 	{"our own id before a stored one",
-         0,
-         0,
-         {IRT("<two@company.test>"), OWN(1)},
-         false,
-         false,
-         MATCH_OWN_ID,
-         1,
-         2,
-         false},
+	 .ids = {IRT("<two@company.test>"), OWN(1)}, .expected = {MATCH_OWN_ID, 1, 2, false}},
 	{"In-Reply-To before References",
-         0,
-         0,
-         {IRT("<one@company.test>"), REF("<two@company.test>")},
-         false,
-         false,
-         MATCH_IN_REPLY_TO,
-         1,
-         2,
-         false},
+	 .ids = {IRT("<one@company.test>"), REF("<two@company.test>")},
+	 .expected = {MATCH_IN_REPLY_TO, 1, 2, false}},
+	{"the first of several In-Reply-To",
+	 .ids = {IRT("<x@x>"), IRT("<two@company.test>"), IRT("<one@company.test>")},
+	 .expected = {MATCH_IN_REPLY_TO, 2, 1, false}},
 	{"the nearest of References",
-         0,
-         0,
-         {REF("<x@x>"), REF("<two@company.test>"), REF("<one@company.test>")},
-         false,
-         false,
-         MATCH_REFERENCES,
-         2,
-         1,
-         false},
+	 .ids = {REF("<x@x>"), REF("<two@company.test>"), REF("<one@company.test>")},
+	 .expected = {MATCH_REFERENCES, 2, 1, false}},
+	{"three conversations: the second is related, the third is left out",
+	 .ids = {REF("<two@company.test>"), REF("<one@company.test>"), REF("<nine@company.test>")},
+	 .expected = {MATCH_REFERENCES, 2, 1, false}},
 	{"an id that an earlier message named",
-         0,
-         0,
-         {IRT("<named@example.org>")},
-         false,
-         false,
-         MATCH_NAMED,
-         2,
-         0,
-         false},
-	{"a stored id before one that was only named",
-         0,
-         0,
-         {IRT("<named@example.org>"), REF("<one@company.test>")},
-         false,
-         false,
-         MATCH_REFERENCES,
-         1,
-         0,
-         false},
+	 .ids = {IRT("<named@example.org>")}, .expected = {MATCH_NAMED, 2, 0, false}},
+	{"one in References, too",
+	 .ids = {IRT("<x@x>"), REF("<named@example.org>")},
+	 .expected = {MATCH_NAMED, 2, 0, false}},
+	{"a stored id before one that was only named, and that is related",
+	 .ids = {IRT("<named@example.org>"), REF("<one@company.test>")},
+	 .expected = {MATCH_REFERENCES, 1, 2, false}},
 	{"ids that differ in case are different",
-         0,
-         0,
-         {IRT("<One@company.test>")},
-         false,
-         false,
-         MATCH_IN_REPLY_TO,
-         2,
-         0,
-         false},
+	 .ids = {IRT("<One@company.test>")}, .expected = {MATCH_IN_REPLY_TO, 2, 0, false}},
+	{"and one in capitals is unknown",
+	 .ids = {IRT("<ONE@company.test>")}, .expected = {MATCH_NEW, 0, 0, false}},
+	{"the message itself is known",
+	 .ids = {IRT("<x@x>")}, .itself = 2, .expected = {MATCH_NAMED, 2, 0, false}},
+	{"which does not matter where its ids are",
+	 .ids = {IRT("<one@company.test>")}, .itself = 2,
+	 .expected = {MATCH_IN_REPLY_TO, 1, 0, false}},
 	{"a report by the id that it returns",
-         0,
-         0,
-         {RET("<two@company.test>")},
-         false,
-         false,
-         MATCH_REPORT,
-         2,
-         0,
-         false},
+	 .ids = {RET("<two@company.test>")}, .expected = {MATCH_REPORT, 2, 0, false}},
+	{"not by an id that was only named",
+	 .ids = {RET("<named@example.org>")}, .expected = {MATCH_NEW, 0, 0, false}},
+	{"a report by our own id",
+	 .ids = {OWN_RET(1), RET("<two@company.test>")}, .expected = {MATCH_REPORT, 1, 2, false}},
 	{"a report by the token that it returns",
-         0,
-         1,
-         {{0}},
-         false,
-         true,
-         MATCH_REPORT,
-         1,
-         0,
-         false},
+	 .input = {.report_conversation = 1}, .opens_none = true,
+	 .expected = {MATCH_REPORT, 1, 0, false}},
 	{"a report of ours that answers is matched by what it answers",
-         0,
-         2,
-         {IRT("<one@company.test>")},
-         false,
-         false,
-         MATCH_IN_REPLY_TO,
-         1,
-         0,
-         false},
+	 .input = {.report_conversation = 2}, .ids = {IRT("<one@company.test>")},
+	 .expected = {MATCH_IN_REPLY_TO, 1, 2, false}},
 	{"a believed token of a conversation that the store lacks",
-         77,
-         0,
-         {{0}},
-         false,
-         false,
-         MATCH_TOKEN,
-         77,
-         0,
-         true},
+	 .input = {.token_conversation = 77}, .expected = {MATCH_TOKEN, 77, 0, true}},
 	{"inbound, a closed conversation is found",
-         9,
-         0,
-         {{0}},
-         false,
-         false,
-         MATCH_TOKEN,
-         9,
-         0,
-         false},
+	 .input = {.token_conversation = 9}, .expected = {MATCH_TOKEN, 9, 0, false}},
 	{"outbound, a token alone does not join a closed one",
-         9,
-         0,
-         {{0}},
-         true,
-         false,
-         MATCH_NEW,
-         0,
-         9,
-         false},
+	 .input = {.token_conversation = 9, .is_outbound = true},
+	 .expected = {MATCH_NEW, 0, 9, false}},
 	{"outbound, a token and an id do",
-         9,
-         0,
-         {IRT("<nine@company.test>")},
-         true,
-         false,
-         MATCH_TOKEN,
-         9,
-         0,
-         false},
+	 .input = {.token_conversation = 9, .is_outbound = true},
+	 .ids = {IRT("<nine@company.test>")}, .expected = {MATCH_TOKEN, 9, 0, false}},
 	{"outbound, an id alone does",
-         0,
-         0,
-         {IRT("<nine@company.test>")},
-         true,
-         false,
-         MATCH_IN_REPLY_TO,
-         9,
-         0,
-         false},
+	 .input = {.is_outbound = true}, .ids = {IRT("<nine@company.test>")},
+	 .expected = {MATCH_IN_REPLY_TO, 9, 0, false}},
 };
+/* clang-format on */
 
 static void first_hit_wins(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		unsigned lookups = 0;
-		struct match_lookup lookup = {&lookups, find_msgid, find_named, find_conversation};
-		struct match_input input = {.token_conversation = rows[i].token,
-		                            .report_conversation = rows[i].report,
-		                            .ids = rows[i].ids,
-		                            .is_outbound = rows[i].is_outbound,
-		                            .may_open = !rows[i].opens_none};
+		const struct match *expected = &rows[i].expected;
+		struct searched searched = {.itself = rows[i].itself};
+		struct match_lookup lookup = lookup_of_stored;
+		struct match_input input = rows[i].input;
 		struct match match;
 		struct error err;
 
+		lookup.context = &searched;
+		input.ids = rows[i].ids;
+		input.may_open = !rows[i].opens_none;
 		while (input.id_count < IDS_OF_ROW && rows[i].ids[input.id_count].msgid != NULL)
 			input.id_count++;
 		assert_int_equal(match_find(&input, &lookup, &match, &err), 0);
-		if (match.reason != rows[i].reason || match.conversation != rows[i].conversation ||
-		    match.related != rows[i].related || match.is_lost != rows[i].is_lost)
+		if (match.reason != expected->reason ||
+		    match.conversation != expected->conversation ||
+		    match.related != expected->related || match.is_lost != expected->is_lost)
 			fail_msg("%s: %s, conversation %lld, related %lld", rows[i].sentence,
 			         match_reason_name(match.reason), (long long)match.conversation,
 			         (long long)match.related);
@@ -288,22 +196,23 @@ static void first_hit_wins(void **state)
 
 static void a_failed_lookup_is_no_absence(void **state)
 {
-	unsigned lookups = 0;
-	struct match_lookup lookup = {&lookups, find_msgid, find_named, find_conversation};
+	struct searched searched = {0};
+	struct match_lookup lookup = lookup_of_stored;
 	struct match_id id = REF("<disk@fails>");
 	struct match_input input = {.ids = &id, .id_count = 1, .may_open = true};
 	struct match match;
 	struct error err;
 	(void)state;
 
+	lookup.context = &searched;
 	assert_int_equal(match_find(&input, &lookup, &match, &err), -1);
 	assert_int_equal(err.kind, ERROR_TEMPORARY);
 }
 
 static void no_more_than_the_nearest_ids_are_looked_up(void **state)
 {
-	unsigned lookups = 0;
-	struct match_lookup lookup = {&lookups, find_msgid, find_named, find_conversation};
+	struct searched searched = {0};
+	struct match_lookup lookup = lookup_of_stored;
 	struct match_id ids[MATCH_IDS_MAX + 10];
 	struct match_input input = {.ids = ids, .id_count = MATCH_IDS_MAX + 10, .may_open = true};
 	struct match match;
@@ -313,9 +222,10 @@ static void no_more_than_the_nearest_ids_are_looked_up(void **state)
 	for (size_t i = 0; i < MATCH_IDS_MAX + 10; i++)
 		ids[i] = (struct match_id)REF("<x@x>");
 	ids[MATCH_IDS_MAX].msgid = "<one@company.test>";
+	lookup.context = &searched;
 	assert_int_equal(match_find(&input, &lookup, &match, &err), 0);
 	assert_int_equal(match.reason, MATCH_NEW);
-	assert_int_equal(lookups, MATCH_IDS_MAX);
+	assert_int_equal(searched.lookups, MATCH_IDS_MAX);
 }
 
 static void reasons_have_names(void **state)

@@ -31,8 +31,8 @@ static int create_chunk(struct store *store, const struct planned_wait *due)
 	struct error err = {0};
 
 	for (size_t i = 0; i < CHUNK; i++) {
-		levels[2 * i] = (struct passed_level){due[i].wait, 0, NOW, JANE, 0};
-		levels[2 * i + 1] = (struct passed_level){due[i].wait, 0, NOW, BOSS, 1};
+		levels[2 * i] = (struct passed_level){due[i].wait, 0, NOW, JANE, 0, 0};
+		levels[2 * i + 1] = (struct passed_level){due[i].wait, 0, NOW, BOSS, 1, 0};
 		moved[i] =
 			(struct planned_wait){.wait = due[i].wait, .level = 1, .due_at = DUE_NEVER};
 	}

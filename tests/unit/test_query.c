@@ -18,6 +18,8 @@ static void add(const char *msgid, int64_t at, const char *from, const char *acc
 
 	record.from = from;
 	record.account = account;
+	if (account != NULL)
+		record.reference_type = record.acknowledged_to = account;
 	record.match.token_conversation = conversation;
 	record_ok(fixture.store, &record, &recorded);
 	if (conversation_out != NULL)
@@ -146,6 +148,7 @@ static void a_conversation_tells_its_state(void **state)
 	assert_string_equal(row.account, "Sales");
 	assert_null(row.owner);
 	assert_null(row.reference);
+	assert_string_equal(row.reference_type, "Sales");
 	assert_false(row.is_closed);
 	assert_false(row.is_owner_pinned);
 	assert_int_equal(row.message_count, 2);
@@ -158,8 +161,13 @@ static void a_conversation_tells_its_state(void **state)
 	assert_string_equal(row.reference, "Sales Order SO-0001");
 	assert_int_equal(row.waiting_count, 0);
 	assert_int_equal(row.waiting_since, 0);
+	assert_string_equal(row.reference_type, "Support");
 	conversation_row_release(&row);
+	assert_null(row.reference_type);
 
+	assert_int_equal(store_get_conversation(fixture.store, ids[3], &row, &err), 1);
+	assert_null(row.reference_type);
+	conversation_row_release(&row);
 	assert_int_equal(store_get_conversation(fixture.store, 1, &row, &err), 0);
 }
 
@@ -358,6 +366,7 @@ static void totals_count_everything(void **state)
 	assert_int_equal(totals.waits_running, 3);
 	assert_int_equal(totals.oldest_wait_at, 1500);
 	assert_int_equal(totals.invalid_tokens, 0);
+	assert_int_equal(totals.letters_waiting, 2);
 	assert_true(totals.database_bytes > 0);
 	assert_true(totals.wal_bytes > 0);
 	assert_int_equal(totals.schema_version, STORE_SCHEMA_VERSION);

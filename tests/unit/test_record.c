@@ -265,6 +265,34 @@ static void what_is_kept_of_one_message_is_bounded(void **state)
 	fixture_end(&fixture);
 }
 
+static void what_a_conversation_is_called_is_settled_by_its_first_message(void **state)
+{
+	struct fixture fixture;
+	struct record first = record_of("<1@x>", 1000), second = record_of("<2@x>", 1001);
+	const struct record *records[] = {&first, &second, &first};
+	struct recorded recorded;
+
+	(void)state;
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	first.reference_type = "Issue";
+	second.reference_type = "Lead";
+	for (int i = 0; i < 3; i++) {
+		record_ok(fixture.store, records[i], &recorded);
+		assert_string_equal(recorded.reference_type, "Issue");
+		second.match.token_conversation = recorded.conversation;
+		recorded_release(&recorded);
+		assert_null(recorded.reference_type);
+	}
+	second = record_of("<3@x>", 1002);
+	record_ok(fixture.store, &second, &recorded);
+	assert_null(recorded.reference_type);
+	recorded_release(&recorded);
+	count_is(fixture.store, "SELECT count(*) FROM conversation WHERE reference_type = 'Issue'",
+	         1);
+	fixture_end(&fixture);
+}
+
 static void text_is_cut_between_characters(void **state)
 {
 	char subject[600];
@@ -419,6 +447,7 @@ int main(void)
 		cmocka_unit_test(a_taken_id_gives_way_to_the_next),
 		cmocka_unit_test(every_class_arrival_and_direction_has_its_word),
 		cmocka_unit_test(what_is_kept_of_one_message_is_bounded),
+		cmocka_unit_test(what_a_conversation_is_called_is_settled_by_its_first_message),
 		cmocka_unit_test(text_is_cut_between_characters),
 		cmocka_unit_test(invalid_tokens_are_counted_once),
 		cmocka_unit_test(ids_that_a_message_has_or_names_are_known_to_readers),

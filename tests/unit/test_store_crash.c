@@ -15,11 +15,12 @@ enum { ROUNDS = 10, BATCH = 8, ACKNOWLEDGED_AT_LEAST = 100 };
 /* Records batches without end and writes the number of the last message of each. */
 static void write_until_killed(const char *path, int fd, int first)
 {
+	static const char *const counted[] = {"customer@example.org"};
 	struct error err = {0};
 	struct store *store = store_open(path, STORE_WRITE, &err);
 
 	for (int number = first; store != NULL; number += BATCH) {
-		char msgids[BATCH][32];
+		char msgids[BATCH][32], senders[BATCH][32];
 		struct record records[BATCH];
 		const struct record *batch[BATCH];
 		struct recorded recorded[BATCH];
@@ -28,6 +29,14 @@ static void write_until_killed(const char *path, int fd, int first)
 		for (int i = 0; i < BATCH; i++) {
 			snprintf(msgids[i], sizeof(msgids[i]), "<%d@example.org>", number + i);
 			records[i] = record_of(msgids[i], 1000 + number + i);
+			/* Each from another, since one who writes so fast is capped. */
+			snprintf(senders[i], sizeof(senders[i]), "%d@example.org", number + i);
+			records[i].from = senders[i];
+			records[i].account = "Sales";
+			records[i].counted = counted;
+			records[i].counted_count = 1;
+			records[i].daily_limit = 1000000;
+			records[i].daily_limit_warn = 90;
 			batch[i] = &records[i];
 		}
 		if (store_record(store, batch, recorded, BATCH, in_five_seconds(), &err) < 0 ||
@@ -103,6 +112,12 @@ static void check_whole(const char *path, int last, int64_t *message_count_out)
 	                             &joined, &err),
 	                 0);
 	assert_int_equal(joined, found);
+	count_is(store, "SELECT sum(count) FROM account_day", found);
+	count_is(store, "SELECT count(*) FROM recipient WHERE is_counted", found);
+	assert_int_equal(read_number(store, "SELECT count(*) FROM account_day WHERE count >= 90",
+	                             &joined, &err),
+	                 0);
+	count_is(store, "SELECT count(*) FROM letter WHERE kind = 'limit-near'", joined);
 	*message_count_out = found;
 	store_close(store);
 }

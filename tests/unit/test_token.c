@@ -140,7 +140,7 @@ static void what_is_no_token_is_malformed(void **state)
 	static const char *const rows[] = {
 		"",
 		"a",
-		"caaaaaaaaaaabbatraaaaaaaaaaaaaaaa",   /* one short */
+		"caaaaaaaaaaab",                       /* no whole conversation */
 		"caaaaaaaaaaabbatraaaaaaaaaaaaaaaaaa", /* one long */
 		"caaaaaaaaaaabbatraaaaaaaaaaaaaaaa1",  /* 1 is no base32 */
 		"caaaaaaaaaaaaaatraaaaaaaaaaaaaaaaa",  /* conversation 0 */
@@ -155,6 +155,34 @@ static void what_is_no_token_is_malformed(void **state)
 		int64_t conversation;
 		if (verify(&ring, rows[i], NOW, &conversation) != TOKEN_MALFORMED)
 			fail_msg("\"%s\" was taken for a token", rows[i]);
+	}
+}
+
+static void what_was_cut_off_is_told_from_other_words(void **state)
+{
+	static const struct {
+		const char *sentence, *text;
+		enum token_verdict expected;
+	} rows[] = {
+		{"one character short", "caaaaaaaaaaabbatraaaaaaaaaaaaaaaa", TOKEN_CUT_SHORT},
+		{"cut in its day", "caaaaaaaaaaabbat", TOKEN_CUT_SHORT},
+		{"cut behind its conversation", "caaaaaaaaaaabb", TOKEN_CUT_SHORT},
+		{"in capitals, by an older key", "BAAAAAAAAAAABBATRAAA", TOKEN_CUT_SHORT},
+		{"cut in its conversation", "caaaaaaaaaaab", TOKEN_MALFORMED},
+		{"no key of ours", "newsletterunsubscribe", TOKEN_MALFORMED},
+		{"no conversation", "customercomplaints", TOKEN_MALFORMED},
+		{"as long as the word of an action", "ccaaaaaaaaaabbatraaaaaaaaaaaaaa",
+	         TOKEN_MALFORMED},
+		{"not only letters of tokens", "caaaaaaaaaaabb-atraaa", TOKEN_MALFORMED},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t conversation = -7;
+		enum token_verdict verdict = verify(&ring, rows[i].text, NOW, &conversation);
+
+		if (verdict != rows[i].expected || conversation != -7)
+			fail_msg("%s: %s", rows[i].sentence, token_verdict_name(verdict));
 	}
 }
 
@@ -231,6 +259,7 @@ int main(void)
 		cmocka_unit_test(any_changed_character_is_not_believed),
 		cmocka_unit_test(what_time_and_keys_say),
 		cmocka_unit_test(what_is_no_token_is_malformed),
+		cmocka_unit_test(what_was_cut_off_is_told_from_other_words),
 		cmocka_unit_test(a_relay_may_upper_case_it),
 		cmocka_unit_test(as_a_message_id),
 		cmocka_unit_test(a_conversation_id_can_be_written_and_read),

@@ -25,6 +25,21 @@ static const char rows_1[] =
 	"INSERT INTO relation VALUES (1, 2);"
 	"INSERT INTO counter VALUES ('invalid-token', 7);";
 
+static const char rows_2[] =
+	"INSERT INTO uidl VALUES ('Sales', 'uidl-1', 'delivered', 12);"
+	"INSERT INTO inbox VALUES ('Sales', 1, 2, 3, 4, 5, 6, 7, 'it is closed');"
+	"UPDATE wait SET due_at = 100, level = 1 WHERE id = 5;"
+	"INSERT INTO notice VALUES (10, 'jane@company.test', 'open', 13, 14, 15, NULL),"
+	" (11, 'boss@company.test', 'sent', 16, 17, 18, 19);"
+	"INSERT INTO alert VALUES (5, 0, 'jane@company.test', 10, 20, 1);";
+
+/* The rows that each version's tables hold; the first entry is of version 1. */
+static const char *const rows[] = {rows_1, rows_2};
+
+enum { LAST_VERSION = sizeof(rows) / sizeof(rows[0]) };
+
+_Static_assert(LAST_VERSION == STORE_SCHEMA_VERSION - 1, "an upgrade from each version");
+
 static sqlite3 *open_raw(const char *path)
 {
 	sqlite3 *db;
@@ -33,15 +48,17 @@ static sqlite3 *open_raw(const char *path)
 	return db;
 }
 
-/* A file as version 1 left it. */
-static void make_version_1(const char *path)
+/* A file as a version left it, which came from version 1. */
+static void make_version(const char *path, int version)
 {
 	sqlite3 *db = open_raw(path);
 	struct store store = {.db = db, .path = (char *)path, .doing = "make a store"};
 
-	OK(schema_migrate_to(&store, 1, err));
-	run_sql(&store, rows_1);
-	assert_int_equal(number(&store, "PRAGMA user_version"), 1);
+	for (int i = 1; i <= version; i++) {
+		OK(schema_migrate_to(&store, i, err));
+		run_sql(&store, rows[i - 1]);
+	}
+	assert_int_equal(number(&store, "PRAGMA user_version"), version);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -74,10 +91,14 @@ static char *rows_of(const char *path, const char *sql)
 	return buffer_take(&out);
 }
 
-/* One query for each table of the file, over the columns that it has now. */
+/*
+ * One query for each table of the file, over the columns that it has now.  Wait 8 is that of
+ * a closed conversation.
+ */
 static const char tables_sql[] =
 	"SELECT 'SELECT ' || (SELECT group_concat('quote(' || c.name || ')')"
-	" FROM pragma_table_info(s.name) c) || ' FROM ' || s.name || ' ORDER BY 1, 2'"
+	" FROM pragma_table_info(s.name) c) || ' FROM ' || s.name ||"
+	" iif(s.name = 'wait', ' WHERE id <> 8', '') || ' ORDER BY 1, 2'"
 	" FROM sqlite_schema s WHERE s.type = 'table' ORDER BY s.name";
 
 /* What these queries give, as rows_of() wrote them: each with a bar at its end. */
@@ -97,18 +118,18 @@ static char *dump(const char *path, const char *queries)
 	return buffer_take(&out);
 }
 
-static void an_upgrade_keeps_all_rows(void **state)
+static void keeps_all_rows(int version)
 {
 	struct fixture fixture;
 	char *queries, *before, *after;
 
-	(void)state;
 	fixture_begin(&fixture);
-	make_version_1(fixture.path);
+	make_version(fixture.path, version);
 	queries = rows_of(fixture.path, tables_sql);
 	before = dump(fixture.path, queries);
 	assert_non_null(strstr(before, "'other@example.com'|'answers@example.com'|5|3|6|7|"));
 	assert_non_null(strstr(before, "'invalid-token'|7|"));
+	assert_true(version < 2 || strstr(before, "'boss@company.test'|'sent'|16|") != NULL);
 	fixture_open(&fixture);
 	assert_int_equal(number(fixture.store, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
 	after = dump(fixture.path, queries);
@@ -122,6 +143,13 @@ static void an_upgrade_keeps_all_rows(void **state)
 	fixture_end(&fixture);
 }
 
+static void an_upgrade_keeps_all_rows(void **state)
+{
+	(void)state;
+	for (int version = 1; version <= LAST_VERSION; version++)
+		keeps_all_rows(version);
+}
+
 static void an_upgraded_file_has_the_tables_of_a_new_one(void **state)
 {
 	static const char all[] = "SELECT type, name, sql FROM sqlite_schema ORDER BY name, type";
@@ -130,7 +158,7 @@ static void an_upgraded_file_has_the_tables_of_a_new_one(void **state)
 
 	(void)state;
 	fixture_begin(&upgraded);
-	make_version_1(upgraded.path);
+	make_version(upgraded.path, 1);
 	fixture_open(&upgraded);
 	fixture_begin(&fresh);
 	fixture_open(&fresh);
@@ -151,33 +179,85 @@ static void the_waits_of_version_1_are_unplanned(void **state)
 
 	(void)state;
 	fixture_begin(&fixture);
-	make_version_1(fixture.path);
+	make_version(fixture.path, 1);
 	fixture_open(&fixture);
 	OK(store_list_unplanned(fixture.store, 10, &waits, &count, err));
 	assert_int_equal(count, 1);
 	assert_int_equal(waits[0].wait, 5);
 	assert_int_equal(waits[0].level, 0);
 	planned_waits_free(waits, count);
-	assert_true(number(fixture.store, "SELECT due_at FROM wait WHERE id = 8") == DUE_NEVER);
-	set_closed(fixture.store, 2, false);
-	OK(store_list_unplanned(fixture.store, 10, &waits, &count, err));
-	assert_int_equal(count, 2);
-	planned_waits_free(waits, count);
+	fixture_end(&fixture);
+}
+
+static void waits_that_were_closed_before_have_ended(void **state)
+{
+	(void)state;
+	for (int version = 1; version <= LAST_VERSION; version++) {
+		struct fixture fixture;
+
+		fixture_begin(&fixture);
+		make_version(fixture.path, version);
+		fixture_open(&fixture);
+		count_is(fixture.store,
+		         "SELECT ended_at FROM wait WHERE id = 8 AND end_reason = 'closed'"
+		         " AND ended_by IS NULL",
+		         21);
+		count_is(fixture.store,
+		         "SELECT ended_at FROM wait WHERE id = 6 AND end_reason = 'answered'", 6);
+		count_is(fixture.store,
+		         "SELECT id FROM wait WHERE ended_at IS NULL AND end_reason IS NULL", 5);
+		set_closed(fixture.store, 2, false);
+		count_is(fixture.store, "SELECT count(*) FROM wait WHERE ended_at IS NULL", 1);
+		count_is(fixture.store, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'",
+		         0);
+		fixture_end(&fixture);
+	}
+}
+
+/* A message that was recorded before counting began counts when it comes again. */
+static void what_version_2_recorded_was_not_counted(void **state)
+{
+	static const char *const to[] = {"Sales@company.test"};
+	struct fixture fixture;
+	struct record record = sending_of("<1@example.org>", 50, to, 1);
+	struct recorded recorded;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version(fixture.path, 2);
+	fixture_open(&fixture);
+	count_is(fixture.store, "SELECT count(*) FROM recipient WHERE is_counted = 0", 1);
+	count_is(fixture.store, "SELECT count(*) FROM account_day", 0);
+	count_is(fixture.store, "SELECT count(*) FROM letter", 0);
+	memset(record.key, 0, sizeof(record.key));
+	for (int i = 0; i < 2; i++) {
+		record_ok(fixture.store, &record, &recorded);
+		assert_true(recorded.is_repeat);
+		assert_int_equal(recorded.message, 3);
+		assert_null(recorded.reference_type);
+		assert_int_equal(recorded.counted_today, 1);
+		recorded_release(&recorded);
+	}
+	count_is(fixture.store, "SELECT count(*) FROM recipient WHERE is_counted = 1", 1);
 	fixture_end(&fixture);
 }
 
 static void a_reader_waits_for_the_upgrade(void **state)
 {
-	struct fixture fixture;
-	struct error err = {0};
-
 	(void)state;
-	fixture_begin(&fixture);
-	make_version_1(fixture.path);
-	assert_null(store_open(fixture.path, STORE_READ, &err));
-	assert_int_equal(err.kind, ERROR_TEMPORARY);
-	assert_non_null(strstr(err.text, "schema 1 awaits"));
-	fixture_end(&fixture);
+	for (int version = 1; version <= LAST_VERSION; version++) {
+		struct fixture fixture;
+		struct error err = {0};
+		char expected[40];
+
+		fixture_begin(&fixture);
+		make_version(fixture.path, version);
+		assert_null(store_open(fixture.path, STORE_READ, &err));
+		assert_int_equal(err.kind, ERROR_TEMPORARY);
+		snprintf(expected, sizeof(expected), "schema %d awaits", version);
+		assert_non_null(strstr(err.text, expected));
+		fixture_end(&fixture);
+	}
 }
 
 int main(void)
@@ -186,6 +266,8 @@ int main(void)
 		cmocka_unit_test(an_upgrade_keeps_all_rows),
 		cmocka_unit_test(an_upgraded_file_has_the_tables_of_a_new_one),
 		cmocka_unit_test(the_waits_of_version_1_are_unplanned),
+		cmocka_unit_test(waits_that_were_closed_before_have_ended),
+		cmocka_unit_test(what_version_2_recorded_was_not_counted),
 		cmocka_unit_test(a_reader_waits_for_the_upgrade),
 	};
 
