@@ -60,6 +60,8 @@ void edit_delete_rcpt(struct edit_list *edits, const char *given)
 /* Deleting shifts the later fields of that name at once: from the last to the first. */
 static void delete_from(struct edit_list *edits, const char *name, unsigned last, unsigned first)
 {
+	if (last >= first + EDIT_DELETIONS_MAX)
+		last = first + EDIT_DELETIONS_MAX - 1;
 	for (unsigned index = last; index >= first; index--)
 		add(edits, EDIT_DELETE_FIELD, name, index, NULL);
 }
@@ -69,11 +71,10 @@ void edit_make_field(struct edit_list *edits, const struct header *header, const
 {
 	unsigned count = header_count(header, name);
 
-	if (count == 0) {
+	if (count == 0 && value != NULL)
 		edit_insert_field(edits, name, value);
-		return;
-	}
-	edit_set_field(edits, name, 1, value);
+	else if (value != NULL)
+		edit_set_field(edits, name, 1, value);
 	delete_from(edits, name, count, 2);
 }
 

@@ -21,6 +21,12 @@ enum edit_kind {
 	EDIT_DELETE_RCPT,
 };
 
+/*
+ * Fields of one name that are removed at most: Postfix reads its queue file from
+ * the beginning for each.
+ */
+#define EDIT_DELETIONS_MAX 200
+
 struct edit {
 	enum edit_kind kind;
 	char *name;     /* of a field, or NULL */
@@ -44,11 +50,12 @@ void edit_delete_rcpt(struct edit_list *edits, const char *given);
 
 /*
  * Have one field of that name in the header that arrived: change the first and
- * delete the others, or insert one where there was none.
+ * delete the others (at most EDIT_DELETIONS_MAX), or insert one where there was
+ * none.  value NULL: the first stays as it is.
  */
 void edit_make_field(struct edit_list *edits, const struct header *header, const char *name,
                      const char *value);
-/* Delete every field of that name. */
+/* Delete every field of that name, the first EDIT_DELETIONS_MAX of them. */
 void edit_delete_fields(struct edit_list *edits, const struct header *header, const char *name);
 /* Delete every field of ours, whatever its name. */
 void edit_delete_ours(struct edit_list *edits, const struct header *header);

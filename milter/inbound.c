@@ -7,6 +7,8 @@
 #include "lib/base/memory.h"
 #include "lib/conversation/token.h"
 #include "lib/mail/auth.h"
+#include "milter/acknowledge.h"
+#include "milter/token_address.h"
 
 static bool is_report(enum message_class class)
 {
@@ -36,17 +38,13 @@ static void add_returned_ids(struct plan *plan, const struct mail *mail)
 			id->own_conversation = 0;
 		match->id_count++;
 	}
-	for (size_t i = 0; i < report->returned_addresses.count; i++) {
-		const char *detail;
-		size_t detail_length;
-		const struct account *account = config_incoming_for_rcpt(
-			config, report->returned_addresses.items[i], &detail, &detail_length);
+	for (size_t i = 0; i < report->returned_addresses.count && match->report_conversation == 0;
+	     i++) {
+		struct token_address found;
 
-		if (account != NULL && detail != NULL && match->report_conversation == 0 &&
-		    token_verify(&mail->policy->keys, detail, detail_length, account->domain,
-		                 mail->received_at, config->token_lifetime_s,
-		                 &match->report_conversation) != TOKEN_VALID)
-			match->report_conversation = 0;
+		token_address_read(&found, mail->policy, report->returned_addresses.items[i],
+		                   mail->received_at);
+		match->report_conversation = found.conversation;
 	}
 }
 
@@ -80,7 +78,10 @@ void inbound_record(struct plan *plan, const struct mail *mail)
 	/* An answer to an address of ours would not reach the customer. */
 	if (mail->reply_to != NULL && !config_is_inside(config, mail->reply_to))
 		record->reply_to = mail->reply_to;
-	record->match.may_open = mail->has_account_rcpt && !is_report(record->class);
+	record->match.may_open =
+		plan->account != NULL && plan->account->opens_new && !is_report(record->class);
+	if (plan->account != NULL && plan->route != ROUTE_ALERT)
+		record->reference_type = plan->account->reference_type;
 	if (record->direction == DIRECTION_IN && class_is_human(record->class) && is_customer) {
 		record->starts_wait = true;
 		record->reopens = true;
@@ -90,6 +91,7 @@ void inbound_record(struct plan *plan, const struct mail *mail)
 		record->auth = mail->fetched_for != NULL
 		                       ? "none"
 		                       : auth_verdict(&mail->header, config->authserv_id);
+	record->acknowledged_to = acknowledge_recipient(plan, mail);
 	if (is_report(record->class)) {
 		add_returned_ids(plan, mail);
 		if (record->class == CLASS_BOUNCE)
@@ -111,6 +113,8 @@ static void edit_tag(const struct plan *plan, const struct recorded *recorded,
 	char *class;
 
 	/* Each goes to the top, so the last one here is the first to be read. */
+	if (is_found && recorded->reference_type != NULL)
+		edit_insert_field(edits, "Rejoinder-Reference-Type", recorded->reference_type);
 	if (is_found && recorded->reference != NULL)
 		edit_insert_field(edits, "Rejoinder-Reference", recorded->reference);
 	if (is_found && recorded->owner != NULL)

@@ -9,11 +9,13 @@
 #include "lib/conversation/token.h"
 #include "lib/mail/message.h"
 #include "lib/mail/msgid.h"
+#include "milter/token_address.h"
 
 #define REFERENCES_READ 2000 /* ids; of an endless list the nearest are still the last */
 #define OWN_IDS_MAX     8
 
 #define FIELD_ADDRESSES_READ 100
+#define ADDRESS_FIELDS_READ  50 /* of one name */
 
 struct mail *mail_new(const struct policy *policy)
 {
@@ -78,25 +80,46 @@ void mail_add_rcpt(struct mail *mail, const char *given)
 		rcpt->address = xstrdup("");
 }
 
-/* The token in an address of ours, if there is one: its conversation, or 0. */
+/* The same token counts once, wherever it stands: it is one mistake. */
+static void add_bad_token(struct mail *mail, const char *text, size_t length,
+                          enum token_verdict verdict)
+{
+	unsigned known = mail->bad_tokens < BAD_TOKENS_KNOWN ? mail->bad_tokens : BAD_TOKENS_KNOWN;
+
+	if (length > TOKEN_LENGTH)
+		length = TOKEN_LENGTH;
+	for (unsigned i = 0; i < known; i++)
+		if (strncasecmp(mail->known_bad_tokens[i], text, length) == 0 &&
+		    mail->known_bad_tokens[i][length] == '\0')
+			return;
+	if (known < BAD_TOKENS_KNOWN)
+		memcpy(mail->known_bad_tokens[known], text, length);
+	if (mail->bad_tokens == 0)
+		mail->bad_verdict = verdict;
+	mail->bad_tokens++;
+}
+
+/* The first conversation decides, a second one is a further clue, for what is related. */
+static void add_token_clue(struct mail *mail, int64_t conversation)
+{
+	if (mail->token_conversation == 0)
+		mail->token_conversation = conversation;
+	else if (conversation != mail->token_conversation && mail->further_conversation == 0)
+		mail->further_conversation = conversation;
+}
+
+/* The account that an address belongs to; a token in it is noted. Returns the token's conversation, or 0. */
 static int64_t read_token(struct mail *mail, const char *address,
                           const struct account **account_out)
 {
-	const struct config *config = mail->policy->config;
-	const char *detail;
-	size_t detail_length;
-	int64_t conversation;
-	enum token_verdict verdict;
+	struct token_address found;
 
-	*account_out = config_incoming_for_rcpt(config, address, &detail, &detail_length);
-	if (*account_out == NULL || detail == NULL)
-		return 0;
-	verdict = token_verify(&mail->policy->keys, detail, detail_length, (*account_out)->domain,
-	                       mail->received_at, config->token_lifetime_s, &conversation);
-	/* Any other detail of the address is the admin's own use of it. */
-	if (verdict != TOKEN_VALID && (verdict != TOKEN_MALFORMED || detail_length == TOKEN_LENGTH))
-		mail->bad_tokens++;
-	return verdict == TOKEN_VALID ? conversation : 0;
+	token_address_read(&found, mail->policy, address, mail->received_at);
+	*account_out = found.account;
+	if (found.text != NULL && found.verdict != TOKEN_VALID)
+		add_bad_token(mail, found.text, found.length, found.verdict);
+	add_token_clue(mail, found.conversation);
+	return found.conversation;
 }
 
 static void read_rcpt(struct mail *mail, struct rcpt *rcpt)
@@ -112,32 +135,78 @@ static void read_rcpt(struct mail *mail, struct rcpt *rcpt)
 		rcpt->account = mail->fetched_for;
 	if (rcpt->account != NULL)
 		mail->has_account_rcpt = true;
-	if (mail->token_conversation == 0)
-		mail->token_conversation = rcpt->conversation;
 }
 
-/* The envelope of fetched mail is ours; whom it was sent to stands in its header. */
-static void read_tokens_of_header(struct mail *mail)
+/* Read the addresses of every field of these names, until NULL. */
+static void read_address_fields(const struct mail *mail, const char *const *names,
+                                void (*read)(void *context, const char *address), void *context)
 {
-	static const char *const names[] = {"Delivered-To", "X-Original-To", "To", "Cc"};
+	for (; *names != NULL; names++) {
+		unsigned count = header_count(&mail->header, *names);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		for (unsigned index = 1; index <= header_count(&mail->header, names[i]); index++) {
-			const struct field *field = header_field(&mail->header, names[i], index);
+		for (unsigned i = 1; i <= count && i <= ADDRESS_FIELDS_READ; i++) {
+			const struct field *field = header_field(&mail->header, *names, i);
 			struct address_list list = {0};
 
 			if (field == NULL)
 				continue;
 			address_list_parse(&list, field->value, field->length,
 			                   FIELD_ADDRESSES_READ);
-			for (size_t j = 0; j < list.count && mail->token_conversation == 0; j++) {
-				const struct account *account;
-				mail->token_conversation =
-					read_token(mail, list.items[j].address, &account);
-			}
+			for (size_t j = 0; j < list.count; j++)
+				read(context, list.items[j].address);
 			address_list_release(&list);
 		}
 	}
+}
+
+static void read_token_of_field(void *context, const char *address)
+{
+	const struct account *account;
+
+	(void)read_token(context, address, &account);
+}
+
+/*
+ * The envelope of fetched mail is ours; whom it was sent to stands in its header:
+ * what servers noted of the envelope comes before what the author wrote.
+ */
+static void read_tokens_of_header(struct mail *mail)
+{
+	static const char *const names[] = {"Delivered-To",
+	                                    "X-Original-To",
+	                                    "X-Delivered-To",
+	                                    "Envelope-To",
+	                                    "X-Envelope-To",
+	                                    "To",
+	                                    "Cc",
+	                                    NULL};
+
+	read_address_fields(mail, names, read_token_of_field, mail);
+}
+
+struct addressee {
+	const struct mail *mail;
+	const struct account *account;
+	bool is_found;
+};
+
+static void look_for_account(void *context, const char *address)
+{
+	struct addressee *addressee = context;
+	struct token_address found;
+
+	token_address_read(&found, addressee->mail->policy, address, addressee->mail->received_at);
+	if (found.account == addressee->account)
+		addressee->is_found = true;
+}
+
+bool mail_is_addressed_to(const struct mail *mail, const struct account *account)
+{
+	static const char *const names[] = {"To", "Cc", NULL};
+	struct addressee addressee = {mail, account, false};
+
+	read_address_fields(mail, names, look_for_account, &addressee);
+	return addressee.is_found;
 }
 
 static void read_mark(struct mail *mail)
@@ -185,8 +254,8 @@ static void add_own_id(struct mail *mail, const char *msgid, enum match_source s
 	if (verdict == TOKEN_VALID)
 		mail->ids[mail->id_count++] = (struct match_id){
 			.msgid = msgid, .source = source, .own_conversation = conversation};
-	else if (verdict == TOKEN_FORGED || verdict == TOKEN_EXPIRED)
-		mail->bad_tokens++;
+	else if (verdict != TOKEN_MALFORMED)
+		add_bad_token(mail, msgid + 1, TOKEN_LENGTH, verdict);
 }
 
 static void add_id(struct mail *mail, const char *msgid, enum match_source source)
@@ -224,19 +293,6 @@ static void read_ids(struct mail *mail)
 			passes[pass](mail, mail->references.items[i], MATCH_FROM_REFERENCES);
 		if (pass == 0)
 			mail->has_own_id = mail->id_count > 0;
-	}
-}
-
-/* A second valid token is only a further clue, for what is related. */
-static void add_further_tokens(struct mail *mail)
-{
-	for (size_t i = 0; i < mail->rcpt_count && mail->id_count < MATCH_IDS_MAX; i++) {
-		int64_t conversation = mail->rcpts[i].conversation;
-		if (conversation != 0 && conversation != mail->token_conversation)
-			mail->ids[mail->id_count++] =
-				(struct match_id){.msgid = "",
-			                          .source = MATCH_FROM_REFERENCES,
-			                          .own_conversation = conversation};
 	}
 }
 
@@ -280,7 +336,6 @@ void mail_read_header(struct mail *mail)
 	if (mail->fetched_for != NULL)
 		read_tokens_of_header(mail);
 	read_ids(mail);
-	add_further_tokens(mail);
 }
 
 void mail_read_body(struct mail *mail)

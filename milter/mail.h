@@ -9,6 +9,7 @@
 #include "lib/base/buffer.h"
 #include "lib/base/list.h"
 #include "lib/conversation/match.h"
+#include "lib/conversation/token.h"
 #include "lib/mail/address.h"
 #include "lib/mail/class.h"
 #include "lib/mail/header.h"
@@ -22,6 +23,8 @@
 #define MAIL_RCPTS_MAX  10000        /* more are counted and left alone */
 #define MAIL_BODY_BYTES (256 * 1024) /* of the body that is looked at */
 #define QUEUE_ID_SIZE   64
+
+#define BAD_TOKENS_KNOWN 8 /* beyond them one may count twice */
 
 /* Who hands us the message. */
 struct client {
@@ -63,8 +66,11 @@ struct mail {
 	size_t id_count;
 	const char *names[MATCH_IDS_MAX]; /* the ids among them that are not our own */
 	size_t name_count;
-	int64_t token_conversation; /* of the first token that was believed, or 0 */
-	unsigned bad_tokens;        /* in recipients and ids */
+	int64_t token_conversation;     /* of the first token that was believed, or 0 */
+	int64_t further_conversation;   /* of another one that leads elsewhere, or 0 */
+	unsigned bad_tokens;            /* in recipients and ids, each once */
+	enum token_verdict bad_verdict; /* of the first of them */
+	char known_bad_tokens[BAD_TOKENS_KNOWN][TOKEN_SIZE];
 	bool has_own_id;
 	bool has_outside_rcpt, has_account_rcpt;
 	bool is_from_inside; /* From is an address of our domains */
@@ -100,6 +106,9 @@ void mail_read_header(struct mail *mail);
 
 /* Classify the message and look at its parts, at its end. */
 void mail_read_body(struct mail *mail);
+
+/* Does To or Cc name the account's address, with or without a token? Of the whole header only. */
+bool mail_is_addressed_to(const struct mail *mail, const struct account *account);
 
 /* The address of the first author, or "" */
 const char *mail_from(const struct mail *mail);

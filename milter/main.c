@@ -73,6 +73,7 @@ static int serve(const char *path, struct policy_holder *policies)
 		return err.kind == ERROR_CONFIG ? EX_CONFIG : EX_TEMPFAIL;
 	}
 	services.readers = readers_new(config->store);
+	services.bad_token_senders = hourly_new();
 	services.committer = committer_start(&options);
 	log_info("version %s listens on %s", REJOINDER_VERSION, config->milter_socket);
 	result = server_run(config->commit_timeout_ms, &err);
@@ -80,6 +81,7 @@ static int serve(const char *path, struct policy_holder *policies)
 		log_error("%s", err.text);
 	committer_stop(services.committer, &totals);
 	readers_free(services.readers);
+	hourly_free(services.bad_token_senders);
 	log_info("committer: batches=%llu, jobs=%llu, average=%.1f, largest=%llu",
 	         (unsigned long long)totals.batches, (unsigned long long)totals.jobs,
 	         totals.batches > 0 ? (double)totals.jobs / (double)totals.batches : 0.0,
@@ -95,6 +97,7 @@ int main(int argc, char **argv)
 	struct error err;
 	int status;
 
+	daemon_forbid_core_files();
 	status = daemon_read_arguments(argc, argv, PROGRAM, &path);
 	if (status >= 0)
 		return status;

@@ -15,9 +15,20 @@ const struct account *outbound_account(const struct mail *mail, bool is_opted_in
 
 /*
  * May the message be rewritten: neither its sender nor a recipient is excluded
- * and its Reply-To leads to no foreign address.
+ * and, unless the account wants all answers, its Reply-To leads to no foreign address.
  */
 bool outbound_may_rewrite(const struct mail *mail, const struct account *account);
+
+#define OUTBOUND_REASON_SIZE 80
+
+/*
+ * Would the message be rewritten for one of its authors (or, where none can be
+ * read, its envelope sender), if only its header were in order? That is: one From,
+ * with one author, and no field that is there more often than we remove it.
+ * reason is written when it is so: "it has 2 From fields".
+ */
+bool outbound_is_unreadable(const struct plan *plan, const struct mail *mail,
+                            char reason[OUTBOUND_REASON_SIZE]);
 
 void outbound_record(struct plan *plan, const struct mail *mail);
 void outbound_edits(const struct plan *plan, const struct mail *mail,

@@ -13,7 +13,7 @@
 static const char *const route_names[] = {
 	[ROUTE_PASS] = "pass",       [ROUTE_STRIP] = "strip",       [ROUTE_OUTBOUND] = "outbound",
 	[ROUTE_TRACKED] = "tracked", [ROUTE_INTERNAL] = "internal", [ROUTE_INBOUND] = "inbound",
-	[ROUTE_ALERT] = "alert",
+	[ROUTE_ALERT] = "alert",     [ROUTE_ACTION] = "action",
 };
 
 const char *route_name(enum route route)
@@ -72,16 +72,33 @@ static void route_outbound(struct plan *plan, const struct mail *mail)
 		ask_store(plan, mail, ROUTE_TRACKED);
 }
 
+/* The account that a message came in by: of several the first that opens conversations. */
+static const struct account *incoming_account(const struct mail *mail)
+{
+	const struct account *first = NULL;
+
+	for (size_t i = 0; i < mail->rcpt_count; i++) {
+		const struct account *account = mail->rcpts[i].account;
+		if (account != NULL && account->opens_new)
+			return account;
+		if (first == NULL)
+			first = account;
+	}
+	return first;
+}
+
 void plan_route(struct plan *plan, const struct mail *mail)
 {
 	bool is_staff = mail_is_trusted(mail) && mail->sender[0] != '\0';
 
 	memset(plan, 0, sizeof(*plan));
 	plan->route = has_fields_of_ours(mail) ? ROUTE_STRIP : ROUTE_PASS;
-	for (size_t i = 0; i < mail->rcpt_count && plan->account == NULL; i++)
-		plan->account = mail->rcpts[i].account;
+	plan->account = incoming_account(mail);
+	action_read(&plan->action, mail);
 
-	if (mail->is_alert)
+	if (plan->action.is_there)
+		plan->route = ROUTE_ACTION;
+	else if (mail->is_alert)
 		plan->route = mail->has_own_id ? ROUTE_ALERT : ROUTE_STRIP;
 	else if (is_staff && mail->has_outside_rcpt)
 		route_outbound(plan, mail);
@@ -125,6 +142,7 @@ static void record_common(struct plan *plan, const struct mail *mail)
 	record->match.ids = plan->ids;
 	record->match.id_count = mail->id_count;
 	record->match.token_conversation = mail->token_conversation;
+	record->match.further_conversation = mail->further_conversation;
 
 	/* Believed of a trusted client only: a field from outside is a forgery. */
 	if (mail_is_trusted(mail)) {
@@ -144,11 +162,36 @@ static void record_common(struct plan *plan, const struct mail *mail)
 	}
 }
 
-void plan_record(struct plan *plan, const struct mail *mail)
+/*
+ * Over the From that leaves, so that a message that passes twice (after a
+ * content filter) is known again although its From was rewritten, and so is the copy
+ * of it that comes back in.  One without an id has no copies: it would be a guess.
+ */
+static void make_keys(struct plan *plan, const struct mail *mail)
 {
 	const char *date = header_get(&mail->header, "Date");
 	struct record *record = &plan->record;
+	const char *from = plan->final_from != NULL ? plan->final_from : record->from;
+	size_t copies = 0;
 
+	record_key(record->key, mail->msgid, from, date, record->direction, plan->subject,
+	           mail->body.data, mail->body.length);
+	record->has_copy_keys = mail->msgid != NULL && date != NULL;
+	for (int i = 0; i < DIRECTIONS && record->has_copy_keys; i++)
+		if (i != (int)record->direction)
+			record_key(record->copy_keys[copies++], mail->msgid, from, date,
+			           (enum direction)i, plan->subject, mail->body.data,
+			           mail->body.length);
+}
+
+void plan_record(struct plan *plan, const struct mail *mail)
+{
+	struct record *record = &plan->record;
+
+	if (plan->route == ROUTE_ACTION) {
+		action_record(&plan->action, mail, record);
+		return;
+	}
 	record_common(plan, mail);
 	if (plan->route == ROUTE_OUTBOUND || plan->route == ROUTE_TRACKED)
 		outbound_record(plan, mail);
@@ -158,13 +201,7 @@ void plan_record(struct plan *plan, const struct mail *mail)
 		record->class = CLASS_NOTIFICATION;
 	if (plan->route == ROUTE_STRIP)
 		return;
-	/*
-	 * Over the From that leaves, so that a message that passes twice (after a
-	 * content filter) is known again although its From was rewritten.
-	 */
-	record_key(record->key, mail->msgid,
-	           plan->final_from != NULL ? plan->final_from : record->from, date,
-	           record->direction, plan->subject, mail->body.data, mail->body.length);
+	make_keys(plan, mail);
 }
 
 void plan_edits(const struct plan *plan, const struct mail *mail, const struct recorded *recorded,
@@ -176,6 +213,8 @@ void plan_edits(const struct plan *plan, const struct mail *mail, const struct r
 	else if ((plan->route == ROUTE_INTERNAL || plan->route == ROUTE_INBOUND) &&
 	         recorded != NULL)
 		inbound_edits(plan, mail, recorded, edits);
+	else if (plan->route == ROUTE_ACTION)
+		action_edits(mail, edits);
 	else
 		edit_delete_ours(edits, &mail->header);
 }
@@ -188,6 +227,7 @@ void plan_release(struct plan *plan)
 	free(plan->added_msgid);
 	free(plan->final_from);
 	free(plan->recipients);
+	free(plan->counted);
 	free(plan->failures);
 	memset(plan, 0, sizeof(*plan));
 }

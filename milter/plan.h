@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "lib/store/record.h"
+#include "milter/action.h"
 #include "milter/edits.h"
 #include "milter/mail.h"
 
@@ -22,6 +23,7 @@ enum route {
 	ROUTE_INTERNAL, /* staff to staff in a conversation, or to an account of ours */
 	ROUTE_INBOUND,  /* to an account, into a known conversation, or a report */
 	ROUTE_ALERT,    /* of our scheduler: passes, and its id becomes one of the conversation */
+	ROUTE_ACTION,   /* to a link of an alert: what it asks for is done instead */
 };
 
 struct plan {
@@ -33,13 +35,14 @@ struct plan {
 	bool asks_store;
 	enum route if_known;
 	const struct account
-		*account; /* outbound: the account it leaves by; else of the first recipient */
+		*account; /* outbound: the account it leaves by; else the one it came in by */
 	bool is_opted_in; /* outbound: by a field of the message */
+	struct action_request action;
 
 	/* At the end of the message. */
 	struct record record;
 	char *subject, *text, *reference, *added_msgid, *final_from;
-	const char **recipients;
+	const char **recipients, **counted;
 	struct record_failure *failures;
 	struct match_id ids[MATCH_IDS_MAX]; /* those of the mail and of what a report returns */
 };

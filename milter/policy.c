@@ -58,6 +58,8 @@ int policy_load(struct policy_holder *holder, const char *path, struct error *er
 		          mistakes.count == 1 ? "" : "s");
 		goto out;
 	}
+	for (size_t i = 0; i < counted->policy.config->troubles.count; i++)
+		log_error("%s", counted->policy.config->troubles.items[i]);
 	if (keyring_load(&counted->policy.keys, counted->policy.config->keys, err) < 0)
 		goto out;
 

@@ -25,7 +25,7 @@ void policy_holder_free(struct policy_holder *holder);
 /*
  * Read configuration and keys and make them current.  On failure the policy in
  * force stays, every mistake has been logged, and -1 with *err comes back
- * (ERROR_CONFIG).  Keys of an earlier policy are wiped when its last user is
+ * (ERROR_CONFIG).  Troubles are logged, and what else there is becomes current.  Keys of an earlier policy are wiped when its last user is
  * done.
  */
 int policy_load(struct policy_holder *holder, const char *path, struct error *err) MUST_CHECK;

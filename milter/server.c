@@ -302,10 +302,14 @@ static void wait_for_ending(int64_t drain_ms)
 
 int server_run(int64_t drain_ms, struct error *err)
 {
-	int result = smfi_main();
+	int result = smfi_main(), error = errno;
 
 	wait_for_ending(drain_ms);
-	return result == MI_SUCCESS
+	/*
+	 * libmilter closes the socket at a stop, and one that comes before it listens
+	 * makes it open the socket again, which it does not remove.
+	 */
+	return result == MI_SUCCESS || error == EADDRINUSE
 	               ? 0
-	               : error_set(err, ERROR_TEMPORARY, "libmilter failed: %s", strerror(errno));
+	               : error_set(err, ERROR_TEMPORARY, "libmilter failed: %s", strerror(error));
 }

@@ -11,7 +11,9 @@
 #include "lib/base/memory.h"
 #include "lib/base/pattern.h"
 #include "lib/conversation/token.h"
+#include "milter/limit.h"
 #include "milter/mail.h"
+#include "milter/outbound.h"
 #include "milter/plan.h"
 
 /*
@@ -19,6 +21,9 @@
  * one again every second: a long wait would hold up all the others.
  */
 #define LOCAL_TIMEOUT_MS 2000
+
+/* Of an envelope recipient as given, route and all; a longer one is no address of ours. */
+#define RCPT_BYTES_MAX 512
 
 /* A message and its plan, kept together since the committer may outlive the callback. */
 struct work {
@@ -34,8 +39,9 @@ struct session {
 	struct work *work; /* NULL between messages */
 	struct recorded recorded;
 	bool is_recorded;
-	const char *status; /* for the log line, or NULL: nothing to tell */
-	char reason[160];
+	const char *status;           /* for the log line, or NULL: nothing to tell */
+	char reason[LIMIT_TEXT_SIZE]; /* other texts are cut to it */
+	bool is_unreadable;           /* and is to come again when it can be read */
 };
 
 static void work_free(void *owner)
@@ -69,6 +75,7 @@ void session_abort(struct session *session)
 	session->is_recorded = false;
 	session->status = NULL;
 	session->reason[0] = '\0';
+	session->is_unreadable = false;
 }
 
 void session_free(struct session *session)
@@ -132,8 +139,12 @@ void session_begin(struct session *session, const char *sender, bool is_authenti
 
 void session_add_rcpt(struct session *session, const char *rcpt)
 {
-	if (session->work != NULL)
+	if (session->work == NULL)
+		return;
+	if (strlen(rcpt) <= RCPT_BYTES_MAX)
 		mail_add_rcpt(session->work->mail, rcpt);
+	else
+		session->work->mail->rcpts_ignored++;
 }
 
 void session_add_field(struct session *session, const char *name, const char *value)
@@ -166,6 +177,36 @@ static void ask_store(struct session *session)
 		            work->mail->client.address);
 }
 
+/* What cannot be rewritten although it should be passes, or a client that signed in hears of it. */
+static void check_readable(struct session *session)
+{
+	const struct mail *mail = session->work->mail;
+	char reason[OUTBOUND_REASON_SIZE];
+
+	if (!outbound_is_unreadable(&session->work->plan, mail, reason))
+		return;
+	session->is_unreadable = mail->policy->config->on_unparsable == ON_UNPARSABLE_TEMPFAIL &&
+	                         mail->client.is_authenticated && !mail->client.is_local;
+	session->status = session->is_unreadable ? "deferred" : "passed";
+	snprintf(session->reason, sizeof(session->reason), "not rewritten, %s", reason);
+}
+
+/* Once an hour for each sender: one who answers an old message does so again and again. */
+static void warn_of_tokens(const struct session *session)
+{
+	const struct mail *mail = session->work->mail;
+	char from[ADDRESS_MAX_BYTES + 1];
+
+	if (mail->bad_tokens == 0 || !hourly_is_due(session->services->bad_token_senders,
+	                                            mail_from(mail), mail->received_at))
+		return;
+	log_warning("%s: a token is not believed: %s, tokens=%u, from=%s, client=%s; not said "
+	            "again of this sender for an hour",
+	            mail->queue_id[0] != '\0' ? mail->queue_id : "NOQUEUE",
+	            token_verdict_name(mail->bad_verdict), mail->bad_tokens,
+	            log_value(from, sizeof(from), mail_from(mail)), mail->client.address);
+}
+
 bool session_end_header(struct session *session)
 {
 	struct work *work = session->work;
@@ -176,14 +217,18 @@ bool session_end_header(struct session *session)
 	plan_route(&work->plan, work->mail);
 	if (work->plan.asks_store)
 		ask_store(session);
-	return work->plan.route != ROUTE_PASS;
+	check_readable(session);
+	if (work->plan.route == ROUTE_PASS)
+		warn_of_tokens(session);
+	return work->plan.route != ROUTE_PASS || session->status != NULL;
 }
 
 bool session_add_body(struct session *session, const unsigned char *bytes, size_t length)
 {
 	struct work *work = session->work;
 
-	if (work == NULL || work->plan.route == ROUTE_STRIP || work->plan.route == ROUTE_PASS)
+	if (work == NULL || work->plan.route == ROUTE_STRIP || work->plan.route == ROUTE_PASS ||
+	    work->plan.route == ROUTE_ACTION)
 		return false;
 	buffer_append_cut(&work->mail->body, (const char *)bytes, length);
 	return work->mail->body.length < MAIL_BODY_BYTES;
@@ -251,6 +296,65 @@ static void refuse_mark(struct session *session, struct outcome *outcome)
 	         "its Rejoinder-Mark does not verify or names no account: is a reload due?");
 }
 
+/* Of one that fits on no day the client must know at once; of another it tries again. */
+static void refuse_over_limit(struct session *session, struct outcome *outcome)
+{
+	const struct plan *plan = &session->work->plan;
+	bool is_hopeless = limit_is_hopeless(plan);
+
+	outcome->is_accepted = false;
+	strcpy(outcome->reply_code, is_hopeless ? "552" : "450");
+	strcpy(outcome->reply_status, is_hopeless ? "5.3.4" : "4.7.1");
+	limit_explain(plan, session->reason);
+	snprintf(outcome->reply_text, sizeof(outcome->reply_text), "%s: %s",
+	         is_hopeless ? "Too many recipients" : "Try again later", session->reason);
+	session->status = is_hopeless ? "rejected" : "deferred";
+}
+
+/* The mail of that client only: sendmail(1) would hold up others, and programs rarely try again. */
+static void refuse_unreadable(const struct session *session, struct outcome *outcome)
+{
+	outcome->is_accepted = false;
+	strcpy(outcome->reply_code, "451");
+	strcpy(outcome->reply_status, "4.7.1");
+	snprintf(outcome->reply_text, sizeof(outcome->reply_text), "Message %s", session->reason);
+}
+
+/* Whoever used the link hears at once that nothing was done. */
+static void refuse_action(struct session *session, const char *reason, struct outcome *outcome)
+{
+	outcome->is_accepted = false;
+	strcpy(outcome->reply_code, "550");
+	strcpy(outcome->reply_status, "5.7.1");
+	snprintf(outcome->reply_text, sizeof(outcome->reply_text), "%s", reason);
+	session->status = "rejected";
+	snprintf(session->reason, sizeof(session->reason), "%s", reason);
+}
+
+/* At the end of a mail to a link of an alert. */
+static void end_action(struct session *session, const char *queue_id, struct outcome *outcome)
+{
+	struct work *work = session->work;
+	const char *refusal = work->plan.action.refusal;
+	struct error err;
+
+	if (refusal == NULL) {
+		plan_record(&work->plan, work->mail);
+		if (record(session, &err) < 0) {
+			outcome->is_accepted = false;
+			refuse(session, &err, queue_id, outcome);
+			return;
+		}
+		refusal = action_refusal(&session->recorded);
+	}
+	if (refusal != NULL) {
+		refuse_action(session, refusal, outcome);
+		return;
+	}
+	plan_edits(&work->plan, work->mail, &session->recorded, &outcome->edits);
+	session->status = "done";
+}
+
 static const char *status_of(const struct session *session)
 {
 	switch (session->work->plan.route) {
@@ -276,10 +380,18 @@ void session_end_message(struct session *session, const char *queue_id, struct o
 
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->is_accepted = true;
-	if (work == NULL || work->plan.route == ROUTE_PASS)
+	if (work == NULL)
 		return;
 	if (queue_id != NULL)
 		snprintf(work->mail->queue_id, sizeof(work->mail->queue_id), "%s", queue_id);
+	if (session->is_unreadable) {
+		refuse_unreadable(session, outcome);
+		return;
+	}
+	if (work->plan.route == ROUTE_PASS)
+		return;
+	if (work->plan.route != ROUTE_ACTION)
+		warn_of_tokens(session);
 
 	if (work->mail->header.is_flooded) {
 		refuse_flood(session, outcome);
@@ -289,13 +401,25 @@ void session_end_message(struct session *session, const char *queue_id, struct o
 		refuse_mark(session, outcome);
 		return;
 	}
+	if (work->plan.route == ROUTE_ACTION) {
+		end_action(session, queue_id, outcome);
+		return;
+	}
 	if (work->plan.route != ROUTE_STRIP) {
 		mail_read_body(work->mail);
 		plan_record(&work->plan, work->mail);
 	}
+	if (limit_is_hopeless(&work->plan)) {
+		refuse_over_limit(session, outcome);
+		return;
+	}
 	if (work->plan.route != ROUTE_STRIP && record(session, &err) < 0) {
 		outcome->is_accepted = false;
 		refuse(session, &err, queue_id, outcome);
+		return;
+	}
+	if (session->is_recorded && session->recorded.status == RECORDED_OVER_LIMIT) {
+		refuse_over_limit(session, outcome);
 		return;
 	}
 	plan_edits(&work->plan, work->mail, session->is_recorded ? &session->recorded : NULL,
@@ -334,6 +458,8 @@ static void write_log_line(const struct session *session, bool are_applied)
 	                    work->mail->client.address);
 	if (is_found && recorded->is_repeat)
 		(void)buffer_append_text(&line, ", repeat=yes");
+	if (is_found && recorded->is_capped)
+		(void)buffer_append_text(&line, ", capped=yes");
 	if (work->mail->bad_tokens > 0)
 		(void)buffer_printf(&line, ", bad_tokens=%u", work->mail->bad_tokens);
 	if (work->mail->header.is_truncated)
@@ -353,7 +479,14 @@ static void write_log_line(const struct session *session, bool are_applied)
 
 void session_finish(struct session *session, bool are_applied)
 {
-	if (session->work != NULL && session->status != NULL)
+	const struct work *work = session->work;
+
+	if (work != NULL && session->status != NULL && work->plan.route == ROUTE_ACTION)
+		action_log(&work->plan.action, work->mail,
+		           session->is_recorded ? &session->recorded : NULL,
+		           are_applied ? session->status : "deferred",
+		           session->reason[0] != '\0' ? session->reason : NULL);
+	else if (work != NULL && session->status != NULL)
 		write_log_line(session, are_applied);
 	session_abort(session);
 }

@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "milter/committer.h"
 #include "milter/edits.h"
+#include "milter/hourly.h"
 #include "milter/policy.h"
 #include "milter/readers.h"
 
@@ -22,6 +23,7 @@ struct services {
 	struct policy_holder *policies;
 	struct readers *readers;
 	struct committer *committer;
+	struct hourly *bad_token_senders; /* who was complained of; NULL: nobody is spared */
 };
 
 struct session;
@@ -37,7 +39,7 @@ void session_begin(struct session *session, const char *sender, bool is_authenti
 void session_add_rcpt(struct session *session, const char *rcpt);
 void session_add_field(struct session *session, const char *name, const char *value);
 
-/* Is the rest of the message wanted? If not, it passes as it is. */
+/* Is the rest of the message wanted, or its end at least? If not, it passes as it is. */
 bool session_end_header(struct session *session);
 
 /* Returns whether more of the body is wanted. */
