@@ -13,7 +13,8 @@
 
 struct arguments {
 	const char *config_path;
-	const char *once; /* the account, or NULL: run as a service */
+	const char *once; /* the account to poll now, or NULL */
+	const char *test; /* the account to try, or NULL; with neither, run as a service */
 	bool is_dry_run;
 	bool wants_help, wants_version;
 };

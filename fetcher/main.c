@@ -5,13 +5,18 @@
 
 #include "fetcher/arguments.h"
 #include "fetcher/once.h"
+#include "fetcher/passwords.h"
+#include "fetcher/probe.h"
 #include "fetcher/schedule.h"
+#include "lib/base/daemon.h"
 #include "lib/base/log.h"
 #include "lib/base/version.h"
 #include "lib/net/connection.h"
 
 #define PROGRAM     ARGUMENTS_PROGRAM
 #define STOP_WAIT_S 30
+
+#define PASSWORDS_WAIT_S 20 /* a password command has 10 */
 
 static atomic_bool is_interrupted;
 
@@ -37,6 +42,7 @@ static int fetch_once(struct settings *settings, const struct arguments *argumen
 
 static int serve(struct settings *settings, const char *path)
 {
+	struct passwords *passwords;
 	struct schedule *schedule;
 	struct error err;
 	sigset_t signals;
@@ -52,6 +58,7 @@ static int serve(struct settings *settings, const char *path)
 	log_open(PROGRAM, (enum log_target)settings->config->log,
 	         (enum log_level)settings->config->log_level);
 	log_info("version %s hands mail to %s", REJOINDER_VERSION, settings->config->submit_to);
+	passwords = passwords_start(settings_share(settings));
 	schedule = schedule_start(settings);
 	while (sigwait(&signals, &caught) == 0 && caught == SIGUSR1) {
 		settings = settings_load(path, &err);
@@ -59,14 +66,16 @@ static int serve(struct settings *settings, const char *path)
 			log_error("%s; the configuration in force stays", err.text);
 			continue;
 		}
+		passwords_reload(passwords, settings_share(settings));
 		schedule_reload(schedule, settings);
 		log_info("read %s again", path);
 	}
-	if (schedule_stop(schedule, STOP_WAIT_S)) {
+	if (!schedule_stop(schedule, STOP_WAIT_S))
+		log_warning("stopped in the middle of a poll; what was in hand comes again");
+	else if (passwords_stop(passwords, PASSWORDS_WAIT_S)) {
 		log_info("stopped");
 		return EX_OK;
 	}
-	log_warning("stopped in the middle of a poll; what was in hand comes again");
 	_exit(EX_OK);
 }
 
@@ -77,6 +86,7 @@ int main(int argc, char **argv)
 	struct error err;
 	int status;
 
+	daemon_forbid_core_files();
 	if (arguments_read(&arguments, argc, argv) != 0)
 		return arguments_usage(stderr, EX_USAGE);
 	if (arguments.wants_help)
@@ -88,6 +98,11 @@ int main(int argc, char **argv)
 	log_open(PROGRAM, LOG_TARGET_STDERR, LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	connection_start_up();
+	if (arguments.test != NULL) {
+		status = probe(arguments.config_path, arguments.test);
+		connection_shut_down();
+		return status;
+	}
 	settings = settings_load(arguments.config_path, &err);
 	if (settings != NULL) {
 		status = arguments.once != NULL ? fetch_once(settings, &arguments)

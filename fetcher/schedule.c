@@ -139,7 +139,7 @@ static void poll_slot(struct schedule *schedule, struct slot *slot)
 	                                .keys = &settings->keys,
 	                                .is_stopping = &schedule->is_stopping}};
 
-	settings->users++;
+	settings_share(settings);
 	slot->is_running = true;
 	pthread_mutex_unlock(&schedule->mutex);
 	if (inbox_run(&run) == INBOX_BUSY)

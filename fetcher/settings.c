@@ -11,10 +11,13 @@ struct settings *settings_load(const char *path, struct error *err)
 	struct settings *settings = xzalloc(sizeof(*settings));
 	struct string_list mistakes = {0};
 
-	settings->users = 1;
-	if (config_load(path, &settings->config, &mistakes) == 0 &&
-	    keyring_load(&settings->keys, settings->config->keys, err) == 0)
-		return settings;
+	atomic_init(&settings->users, 1);
+	if (config_load(path, &settings->config, &mistakes) == 0) {
+		for (size_t i = 0; i < settings->config->troubles.count; i++)
+			log_error("%s", settings->config->troubles.items[i]);
+		if (keyring_load(&settings->keys, settings->config->keys, err) == 0)
+			return settings;
+	}
 	for (size_t i = 0; i < mistakes.count; i++)
 		log_error("%s", mistakes.items[i]);
 	if (mistakes.count > 0)
@@ -25,9 +28,15 @@ struct settings *settings_load(const char *path, struct error *err)
 	return NULL;
 }
 
+struct settings *settings_share(struct settings *settings)
+{
+	atomic_fetch_add(&settings->users, 1);
+	return settings;
+}
+
 void settings_drop(struct settings *settings)
 {
-	if (settings == NULL || --settings->users > 0)
+	if (settings == NULL || atomic_fetch_sub(&settings->users, 1) > 1)
 		return;
 	config_free(settings->config);
 	keyring_wipe(&settings->keys);
@@ -44,4 +53,13 @@ const struct account *settings_inbox(const struct settings *settings, const char
 			return account;
 	}
 	return NULL;
+}
+
+bool settings_has_relay(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->config->account_count; i++)
+		if (settings->config->accounts[i].is_enabled &&
+		    settings->config->accounts[i].relay != NULL)
+			return true;
+	return false;
 }
