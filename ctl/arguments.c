@@ -41,6 +41,22 @@ static int refuse(const char *speaker, const struct flag *flags, int found, cons
 	return -1;
 }
 
+/* 0, or -1 after the sentence that it stands too often. */
+static int take_value(const char *speaker, const struct flag *flag, const char *value)
+{
+	size_t at = 0;
+
+	while (flag->is_given != NULL && at < FLAG_VALUES_MAX && flag->value[at] != NULL)
+		at++;
+	if (at == FLAG_VALUES_MAX) {
+		fprintf(stderr, "%s: option --%s stands more than %d times\n", speaker, flag->name,
+		        FLAG_VALUES_MAX);
+		return -1;
+	}
+	flag->value[at] = value;
+	return 0;
+}
+
 int arguments_read(const char *speaker, const struct flag *flags, bool is_ordered, int *argc,
                    char ***argv)
 {
@@ -71,9 +87,9 @@ int arguments_read(const char *speaker, const struct flag *flags, bool is_ordere
 		if (found == '?' || found == ':')
 			return refuse(speaker, flags, found, (*argv)[optind - 1]);
 		const struct flag *flag = find_flag(flags, found);
-		if (flag->value != NULL)
-			*flag->value = optarg;
-		else
+		if (flag->value != NULL && take_value(speaker, flag, optarg) < 0)
+			return -1;
+		if (flag->is_given != NULL)
 			*flag->is_given = true;
 	}
 	*argc -= optind;

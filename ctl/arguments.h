@@ -8,9 +8,14 @@
  * <getopt.h> and lib/base/option.h both name a struct option.
  */
 
-#define FLAGS_MAX 16
+#define FLAGS_MAX       16
+#define FLAG_VALUES_MAX 100
 
-/* One option; a table of them ends with an entry without a name. */
+/*
+ * One option; a table of them ends with an entry without a name.  With is_given
+ * and value it may stand FLAG_VALUES_MAX times: value is an array of so many, and
+ * those that are not NULL are taken.
+ */
 struct flag {
 	const char *name;   /* the long form, without its dashes */
 	char letter;        /* the short form, or 0 */

@@ -82,8 +82,11 @@ json_t *json_conversation(const struct conversation_row *row)
 	json_object_set_new(object, "state", json_string(row->is_closed ? "closed" : "open"));
 	json_object_set_new(object, "owner", json_text(row->owner));
 	json_object_set_new(object, "owner_pinned", json_boolean(row->is_owner_pinned));
+	json_object_set_new(object, "snoozed_until",
+	                    json_time(row->snoozed_until > time(NULL) ? row->snoozed_until : 0));
 	json_object_set_new(object, "subject", json_text(row->subject));
 	json_object_set_new(object, "reference", json_text(row->reference));
+	json_object_set_new(object, "reference_type", json_text(row->reference_type));
 	json_object_set_new(object, "account", json_text(row->account));
 	json_object_set_new(object, "messages", json_integer(row->message_count));
 	json_object_set_new(object, "waiting", json_integer(row->waiting_count));
@@ -126,6 +129,7 @@ json_t *json_wait(const struct wait_row *row)
 	json_object_set_new(object, "ended", json_time(row->ended_at));
 	json_object_set_new(object, "started_by", json_row_id(row->started_by));
 	json_object_set_new(object, "ended_by", json_row_id(row->ended_by));
+	json_object_set_new(object, "end_reason", json_text(row->end_reason));
 	return object;
 }
 

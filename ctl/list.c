@@ -8,6 +8,7 @@
 #include "ctl/command.h"
 #include "ctl/json.h"
 #include "ctl/output.h"
+#include "lib/base/memory.h"
 #include "lib/conversation/token.h"
 #include "lib/store/query.h"
 
@@ -35,6 +36,13 @@ static int parse_limit(const char *text, size_t *limit_out)
 	return 0;
 }
 
+static const char *state_of(const struct conversation_row *row, int64_t now)
+{
+	if (row->is_closed)
+		return "closed";
+	return row->snoozed_until > now ? "snoozed" : "open";
+}
+
 static void print_table(const struct conversation_row *rows, size_t count, int64_t now)
 {
 	static const struct column columns[] = {
@@ -52,15 +60,20 @@ static void print_table(const struct conversation_row *rows, size_t count, int64
 	for (size_t i = 0; i < count; i++) {
 		const struct conversation_row *row = &rows[i];
 		char id[CONVERSATION_ID_SIZE], time[OUTPUT_TIME_SIZE], messages[24];
+		char *owner;
 
 		conversation_id_format(row->id, id);
 		snprintf(messages, sizeof messages, "%" PRId64, row->message_count);
 		table_add(table, id);
-		table_add(table, row->is_closed ? "closed" : "open");
+		table_add(table, state_of(row, now));
 		table_add(table, row->waiting_count > 0
 		                         ? output_duration(time, now - row->waiting_since)
 		                         : "-");
-		table_add(table, row->owner != NULL ? row->owner : "-");
+		owner = row->owner != NULL && row->is_owner_pinned
+		                ? xasprintf("%s (pinned)", row->owner)
+		                : xstrdup(row->owner != NULL ? row->owner : "-");
+		table_add(table, owner);
+		free(owner);
 		table_add(table, messages);
 		table_add(table, output_ago(time, row->updated_at, now));
 		table_add(table, row->reference != NULL ? row->reference : "-");

@@ -169,10 +169,21 @@ static void print_blanks(FILE *stream, size_t count)
 	fprintf(stream, "%*s", (int)count, "");
 }
 
+/* Columns of a head, which may switch colours: ESC [ numbers m takes none. */
+static size_t head_width(const char *head)
+{
+	size_t width = output_width(head);
+
+	for (const char *escape = strstr(head, "\033["); escape != NULL;
+	     escape = strstr(escape + 1, "\033["))
+		width -= 2 + strspn(escape + 2, "0123456789;") + 1;
+	return width;
+}
+
 void output_wrapped(const char *head, size_t indent, const char *text, size_t width)
 {
 	char *clean = output_clean(text);
-	size_t column = output_width(head);
+	size_t column = head_width(head);
 	bool is_line_start = true;
 	char *rest = clean, *word;
 

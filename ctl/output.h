@@ -48,7 +48,8 @@ char *output_join(const struct string_list *items);
 /*
  * Print the head, then the text wrapped at blanks so that lines end before
  * `width` columns; the text's first line follows the head, the others are
- * indented by `indent` columns.  The head is printed as it is, padded to indent.
+ * indented by `indent` columns.  The head is printed as it is, padded to indent;
+ * colours that it switches take no columns.
  */
 void output_wrapped(const char *head, size_t indent, const char *text, size_t width);
 

@@ -84,12 +84,18 @@ static void print_head(const struct dossier *dossier, size_t width, int64_t now)
 	output_wrapped("Subject", HEAD_INDENT, row->subject != NULL ? row->subject : "-", width);
 	output_wrapped("Reference", HEAD_INDENT, row->reference != NULL ? row->reference : "-",
 	               width);
+	if (row->reference_type != NULL)
+		output_wrapped("Type", HEAD_INDENT, row->reference_type, width);
 	if (row->waiting_count > 0)
 		output_field("State", HEAD_INDENT, width, "%s, waiting for an answer for %s",
 		             row->is_closed ? "closed" : "open",
 		             output_duration(span, now - row->waiting_since));
 	else
 		output_wrapped("State", HEAD_INDENT, row->is_closed ? "closed" : "open", width);
+	if (row->snoozed_until > now)
+		output_field("Snoozed", HEAD_INDENT, width, "until %s, %s from now",
+		             output_time(time, row->snoozed_until),
+		             output_duration(span, row->snoozed_until - now));
 	output_field("Owner", HEAD_INDENT, width, "%s%s", row->owner != NULL ? row->owner : "-",
 	             row->is_owner_pinned ? " (pinned)" : "");
 	output_wrapped("Account", HEAD_INDENT, row->account != NULL ? row->account : "-", width);
@@ -258,10 +264,14 @@ static void print_wait_end(const struct dossier *dossier, const struct wait_row 
 	const struct message_row *answer = &dossier->messages[place];
 	char time[OUTPUT_TIME_SIZE], span[OUTPUT_TIME_SIZE];
 	bool is_answered = answer->id == wait->ended_by;
+	bool is_closed = wait->end_reason != NULL && strcmp(wait->end_reason, "closed") == 0;
 
 	putchar('\n');
 	output_field(output_time(time, wait->ended_at), TIME_INDENT, width,
-	             "%s after %s%s%s, for %s", is_answered ? "answered" : "the wait ended",
+	             "%s after %s%s%s, for %s",
+	             is_answered ? "answered"
+	             : is_closed ? "closed"
+	                         : "the wait ended",
 	             output_duration(span, wait->ended_at - wait->started_at),
 	             is_answered && answer->from != NULL ? " by " : "",
 	             is_answered && answer->from != NULL ? answer->from : "", wait->customer);

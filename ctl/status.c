@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctl/command.h"
+#include "ctl/defaults.h"
 #include "ctl/json.h"
 #include "ctl/output.h"
 #include "ctl/probe.h"
@@ -72,6 +73,12 @@ static const char *size_text(char out[OUTPUT_TIME_SIZE], int64_t bytes)
 	return out;
 }
 
+static void print_missing(const char *sentence, size_t width)
+{
+	if (sentence != NULL)
+		output_field("", LABEL_INDENT + 2, width, "- %s", sentence);
+}
+
 static void print_accounts(const struct status *status, size_t width)
 {
 	const struct config *config = status->config;
@@ -86,18 +93,8 @@ static void print_accounts(const struct status *status, size_t width)
 		output_field("", LABEL_INDENT, width, "%s: default incoming %s, outgoing %s",
 		             domain, in != NULL ? in->name : "none",
 		             out != NULL ? out->name : "none");
-		if (in == NULL)
-			output_wrapped(
-				"", LABEL_INDENT + 2,
-				"- without a default incoming account, mail sent by accounts "
-				"here that are not incoming themselves gets no Reply-To of ours",
-				width);
-		if (out == NULL)
-			output_wrapped(
-				"", LABEL_INDENT + 2,
-				"- without a default outgoing account, mail from senders here "
-				"whom no account names is left as it is",
-				width);
+		print_missing(defaults_missing_incoming(config, domain), width);
+		print_missing(defaults_missing_outgoing(config, domain), width);
 	}
 }
 
@@ -127,6 +124,8 @@ static void print_totals(const struct status *status, size_t width, int64_t now)
 	             "%" PRId64 " to send, %" PRId64 " sent, %" PRId64 " dropped",
 	             status->alerts.notices_waiting, status->alerts.notices_sent,
 	             status->alerts.notices_dropped);
+	output_field("Letters", LABEL_INDENT, width, "%" PRId64 " to send",
+	             totals->letters_waiting);
 	output_field("Invalid tokens", LABEL_INDENT, width, "%" PRId64 " seen and not believed",
 	             totals->invalid_tokens);
 }
@@ -216,6 +215,7 @@ static void add_totals(json_t *document, const struct status *status)
 	const struct store_totals *totals = &status->totals;
 	json_t *store = json_object(), *conversations = json_object();
 	json_t *messages = json_object(), *waits = json_object(), *alerts = json_object();
+	json_t *letters = json_object();
 
 	json_object_set_new(store, "path", json_text(status->config->store));
 	json_object_set_new(store, "error", json_error(&status->store_error));
@@ -239,6 +239,8 @@ static void add_totals(json_t *document, const struct status *status)
 	set_count(alerts, "sent", status, status->alerts.notices_sent);
 	set_count(alerts, "dropped", status, status->alerts.notices_dropped);
 	json_object_set_new(document, "alerts", alerts);
+	set_count(letters, "waiting", status, totals->letters_waiting);
+	json_object_set_new(document, "letters", letters);
 	set_count(document, "invalid_tokens", status, totals->invalid_tokens);
 }
 
