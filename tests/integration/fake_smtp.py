@@ -31,6 +31,10 @@ class Received:
 
 
 class _Session(socketserver.StreamRequestHandler):
+    # Each reply is a segment of its own: with Nagle's algorithm the second would wait for the
+    # client's delayed acknowledgement of the first.
+    disable_nagle_algorithm = True
+
     timeout = 120
 
     def _say(self, reply):

@@ -7,6 +7,7 @@ import re
 
 from mail import Mail, compose, token_of
 from scene import CONFIG, CUSTOMER, EXTERNAL, INBOXES, JANE, REPLIES, Scene, tags_of
+from scheduler import let_messages_age
 from wait import wait_for
 
 INBOX = """
@@ -182,6 +183,10 @@ class InboxStory(Scene):
     # 11
 
     def nobody_answers(self):
+        self.tell.say("An hour has passed: the customer has written more in these seconds than "
+                      "people do, and Rejoinder takes no notice of more than ten messages in ten "
+                      "minutes.")
+        let_messages_age(self.rejoinder.store, 3600)
         strangers = [row["id"] for row in self.rejoinder.json("list", "--waiting")
                      if row["id"] != self.conversation]
         self.tell.say("The strangers of step 4 get no answer, and that is all right:")

@@ -2,7 +2,8 @@
 
 Its configuration is the files of contrib/postfix, as an admin adds them, on top
 of the few lines a Postfix outside /etc needs.  Changed in those files are only
-the address a service listens on, and chroot, which is off unless asked for.
+the address a service listens on, the path of the transport map, and chroot, which is off
+unless asked for.
 
 Inside is company.test: each of USERS has a maildir.  Outside is what `relay`
 names.  A client from 127.0.0.1 is trusted (mynetworks), one that binds
@@ -146,10 +147,11 @@ class PrivatePostfix:
     listeners: {name: ["parameter=value", ...]}, further smtpd services; their
         ports are in .ports[name].
     parameters: {name: value} for main.cf, over everything else.
+    tls: (certificate, key), files, instead of a certificate that says nothing.
     """
 
     def __init__(self, directory, relay=None, milters=True, chroot=False, listeners=None,
-                 parameters=None):
+                 parameters=None, tls=None):
         self.directory = os.path.abspath(directory)
         self.etc = os.path.join(self.directory, "etc")
         self.queue = os.path.join(self.directory, "queue")
@@ -157,11 +159,14 @@ class PrivatePostfix:
         self.mailboxes = os.path.join(self.directory, "mail")
         self.milter_socket = os.path.join(self.queue, "rejoinder", "milter.sock")
         self.auth_socket = os.path.join(self.queue, "private", "auth")
+        self.password_socket = os.path.join(self.queue, "rejoinder", "password.sock")
+        self.transport_map = os.path.join(self.etc, "rejoinder_transport")
         self._relay = relay or {}
         self._milters = milters
         self._chroot = "y" if chroot else "n"
         self._listeners = listeners or {}
         self._parameters = parameters or {}
+        self._tls = tls
         names = ["smtp25", "submission", "submit", *self._listeners]
         self.ports = dict(zip(names, free_ports(len(names))))
         self.smtp25 = self.ports["smtp25"]
@@ -169,6 +174,10 @@ class PrivatePostfix:
         self.submit = self.ports["submit"]
         self._log_offset = 0
         self._is_started = False
+
+    def set_parameters(self, parameters):
+        """Further lines of main.cf, {name: value}, over everything else; before start()."""
+        self._parameters = {**self._parameters, **parameters}
 
     # Life
 
@@ -178,6 +187,8 @@ class PrivatePostfix:
         self._make_certificate()
         self._write("main.cf", self._main_cf())
         self._write("master.cf", self._master_cf())
+        if not os.path.exists(self.transport_map):
+            self._write("rejoinder_transport", "")  # as `rejoinder postfix maps` without relays
         # Before the start: one that fails half-way is stopped too.
         self._is_started = True
         atexit.register(self.stop)
@@ -230,17 +241,20 @@ class PrivatePostfix:
         pem = os.path.join(self.etc, "tls.pem")
         if os.path.exists(pem):
             return
-        key, certificate = pem + ".key", pem + ".crt"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-days", "7", "-subj", "/CN=mx.company.test", "-keyout", key,
-             "-out", certificate], check=True, capture_output=True)
+        certificate, key = self._tls or (pem + ".crt", pem + ".key")
+        if not self._tls:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:prime256v1", "-nodes", "-days", "7",
+                 "-subj", "/CN=mx.company.test", "-keyout", key, "-out", certificate],
+                check=True, capture_output=True)
         with open(pem, "wb") as stream:
             os.fchmod(stream.fileno(), 0o600)
             for part in (key, certificate):
                 with open(part, "rb") as source:
                     stream.write(source.read())
-                os.unlink(part)
+                if not self._tls:
+                    os.unlink(part)
 
     def _main_cf(self):
         nobody = pwd.getpwnam("nobody")
@@ -256,6 +270,7 @@ class PrivatePostfix:
             added = parse_main(stream.read())
         if twice := base.keys() & added.keys():
             raise ValueError(f"contrib/postfix/main.cf and the tests both set {sorted(twice)}")
+        added["sender_dependent_default_transport_maps"] = "texthash:" + self.transport_map
         if self._milters is not True:
             added["rejoinder_milter"] = self._milters or ""
         return "".join(f"{name} = {value}\n"

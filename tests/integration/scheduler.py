@@ -14,10 +14,14 @@ class AlertSink(FakeSmtp):
 
     def __init__(self):
         super().__init__()
-        self.drops = 0  # how many of the next messages it takes so
+        self.drops = 0        # how many of the next messages it takes so
+        self.on_keep = None   # is called, once, before it says that it took a message
 
     def keep(self, received):
         super().keep(received)
+        call, self.on_keep = self.on_keep, None
+        if call:
+            call()
         if self.drops > 0:
             self.drops -= 1
             raise ConnectionAbortedError
@@ -53,10 +57,31 @@ def let_waits_age(store, seconds, customers="%"):
             " WHERE customer LIKE ?2", (seconds, customers))
 
 
+def let_snoozes_end(store):
+    """Whoever was to be reminded later is to be reminded now."""
+    with _write(store) as database:
+        database.execute("UPDATE conversation SET snoozed_until = unixepoch()"
+                         " WHERE snoozed_until IS NOT NULL")
+        database.execute("UPDATE wait SET due_at = NULL WHERE ended_at IS NULL")
+
+
+def let_messages_age(store, seconds):
+    """All that came and went did so that much earlier: who wrote a lot is past no rate cap."""
+    with _write(store) as database:
+        database.execute("UPDATE message SET received_at = received_at - ?", (seconds,))
+
+
+def change_rows(store, statement, *values):
+    """For what no command of ours changes."""
+    with _write(store) as database:
+        database.execute(statement, values)
+
+
 def let_leases_end(store):
     """What was put off, or was under way at a crash, is to be sent now."""
     with _write(store) as database:
-        database.execute("UPDATE notice SET leased_until = 0 WHERE state = 'open'")
+        for table in ("notice", "letter"):
+            database.execute(f"UPDATE {table} SET leased_until = 0 WHERE state = 'open'")
 
 
 def read_rows(store, query, *values):

@@ -194,6 +194,9 @@ class Story(InboxStory):
                  and arrived.value("Rejoinder-Conversation") != self.conversation, arrived.fields)
         self.see("and `rejoinder status` counts the token",
                  self.rejoinder.json("status")["invalid_tokens"] == before + 1)
+        problems = self.rejoinder.problems()
+        self.see("and the milter's log says why", len(problems) == 1
+                 and "a token is not believed: forged" in problems[0], problems)
 
     # 5
 

@@ -20,7 +20,8 @@ USAGE = 64
 TEMPORARY = 75
 CONFIG = 78
 
-VERBS = ("list", "show", "status", "config", "keys", "close", "reopen", "help")
+VERBS = ("list", "show", "status", "accounts", "account", "fetch", "config", "keys", "close",
+         "reopen", "help")
 
 CONFIGURATION = """
 [rejoinder]
@@ -120,6 +121,9 @@ class UsageTest(CommandTest):
             ("an argument too many", ["status", "now"], 'unexpected argument "now"'),
             ("show without an id", ["show"], "an argument is missing"),
             ("close without an id", ["close"], "an argument is missing"),
+            ("account without its word", ["account"], "an argument is missing"),
+            ("account with a wrong word", ["account", "try", "Sales"],
+             'unexpected argument "try"'),
             ("reopen of two", ["reopen", "a", "b"], 'unexpected argument "b"'),
             ("keys without a word", ["keys"], "an argument is missing"),
             ("keys with a wrong word", ["keys", "drop"], 'unexpected argument "drop"'),
@@ -170,7 +174,8 @@ class ConfigurationTest(CommandTest):
                        "commit_timout = 5s\n"
                        "[account \"Replies\"]\n"
                        "incoming = yes\n")
-        for arguments in (["config"], ["status"], ["list"], ["list", "--json"], ["show", "d"],
+        for arguments in (["config"], ["status"], ["accounts"], ["account", "test", "Replies"],
+                          ["list"], ["list", "--json"], ["show", "d"],
                           ["keys", "list"], ["keys", "add"], ["close", "d"], ["reopen", "d"]):
             with self.subTest(arguments=arguments):
                 result = self.run_command(*arguments)

@@ -23,6 +23,21 @@ address = support@company.test
 incoming = yes
 """
 
+# Neither file is there.
+TROUBLED = CONFIG + """
+[account "Shop"]
+address = shop@company.test
+outgoing = yes
+relay = smtp://smtp.example.org
+username = shop
+password_file = /nonexistent/shop.password
+
+[account "Support"]
+address = support@company.test
+incoming = yes
+acknowledge = /nonexistent/answer
+"""
+
 BROKEN = CONFIG.replace("commit_timeout = 2s", "commit_timeout = 2 fortnights").replace(
     "incoming = yes", "incomming = yes").replace("staff =", "stuff =")
 
@@ -106,6 +121,40 @@ class ReloadTest(unittest.TestCase):
                                 f"line {number}, {name}: {errors}")
         self.check_in_force()
 
+    def check_troubles(self):
+        """The log names file and line of both files that are not there, and mail flows."""
+        with open(self.rejoinder.config_file, encoding="utf-8") as stream:
+            lines = stream.read().splitlines()
+        for key in ("password_file", "acknowledge"):
+            number = next(number for number, line in enumerate(lines, 1) if line.startswith(key))
+            trouble = f"{self.rejoinder.config_file}:{number}: {key}: found \"/nonexistent/"
+            self.assertEqual(sum(error.startswith(trouble) for error in self.errors()), 1,
+                             self.fresh_log())
+        self.check_in_force()
+        self.assertEqual(len(self.to_support()), 1)
+
+    def test_files_that_are_missing_stop_nothing_else(self):
+        self.rejoinder.write_config(TROUBLED)
+        self.reload(r"info: read \S+ again")
+        self.check_troubles()
+        self.rejoinder.stop()
+        self.mark = len(self.rejoinder.log())
+        self.rejoinder.start_milter()
+        type(self).pid = self.rejoinder.pid
+        self.check_troubles()
+        errors = self.rejoinder.attempt("config").stderr.decode()
+        self.rejoinder.run("config", code=78)
+        for error in self.errors():
+            self.assertIn(error, errors)
+        for daemon in (self.rejoinder.fetcher, self.rejoinder.scheduler):
+            daemon.start()
+            self.assertIn(self.errors()[0], daemon.log())
+            daemon.stop()
+            daemon.problems()
+        self.rejoinder.write_config(CONFIG)
+        self.reload(r"info: read \S+ again")
+        self.assertEqual(self.errors(), [])
+
     def test_a_configuration_that_is_gone_keeps_the_old_one(self):
         os.rename(self.rejoinder.config_file, self.rejoinder.config_file + ".away")
         self.reload("the configuration in force stays")
@@ -141,6 +190,11 @@ class ReloadTest(unittest.TestCase):
                 self.check_in_force()
         self.reload(r"info: read \S+ again")
         self.check_in_force()
+
+
+    def test_no_core_file_holds_keys(self):
+        with open(f"/proc/{self.pid}/limits", encoding="ascii") as stream:
+            self.assertRegex(stream.read(), r"(?m)^Max core file size +0 +0 ")
 
 
 class StopTest(unittest.TestCase):

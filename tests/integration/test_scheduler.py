@@ -71,6 +71,11 @@ def read(received):
                                     policy=email.policy.default)
 
 
+def text_of(mail):
+    """Its plain text, which is complete without the other part."""
+    return mail.get_body(("plain",)).get_content()
+
+
 class SchedulerTestCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -176,10 +181,14 @@ class AlertTest(SchedulerTestCase):
         self.assertEqual(references[0][2:15], sent.value("References")[2:15])
         self.assertEqual(references[1:], [alert["In-Reply-To"]])
         self.assertTrue(alert["Rejoinder-Mark"].startswith("alert "))
-        text = alert.get_content()
+        text = text_of(alert)
         self.assertIn("> Wann kommt es? Grüße\n", text)
-        self.assertIn(f"Answer this mail: it goes to {customer}.\n", text)
-        self.assertFalse(alert.defects)
+        self.assertIn(f"Just reply: it goes to {customer} and ends the wait.\n", text)
+        self.assertIn("Wann kommt es? Grüße", alert.get_body(("html",)).get_content())
+        links = re.findall(r"^<mailto:replies\+.(.)\w{29}@company\.test\?", text, re.MULTILINE)
+        self.assertEqual(links, ["c", "s", "t"])
+        for one in alert.walk():
+            self.assertFalse(one.defects)
 
     def test_an_answer_to_the_alert_ends_the_wait(self):
         customer = self.new_customer()
@@ -318,7 +327,8 @@ class OutageTest(SchedulerTestCase):
             self.assertEqual(digest["Subject"], "5 customers wait for an answer")
             self.assertIsNone(digest["Reply-To"])
             self.assertIsNone(digest["References"])
-            self.assertEqual(re.findall(r"^(customer\S+)$", digest.get_content(), re.MULTILINE),
+            self.assertEqual(re.findall(r"^ *\d[\w ]*  (customer\S+)$", text_of(digest),
+                                        re.MULTILINE),
                              customers[::-1], "not the longest wait first")
         self.scheduler.wait_log(r"to=boss@company\.test, level=1, waits=5, status=sent")
 
