@@ -36,11 +36,14 @@ static void read_behind_any_delimiter(struct token_address *out, const struct po
                                       int64_t now)
 {
 	const struct config *config = policy->config;
-	size_t base_length = local_length - TOKEN_LENGTH - 1;
-	const char *token = address + base_length + 1;
+	const char *token;
+	size_t base_length;
 
-	if (local_length < TOKEN_LENGTH + 2 || strchr(DELIMITERS, token[-1]) == NULL ||
-	    !is_token_text(token))
+	if (local_length < TOKEN_LENGTH + 2)
+		return;
+	base_length = local_length - TOKEN_LENGTH - 1;
+	token = address + base_length + 1;
+	if (strchr(DELIMITERS, token[-1]) == NULL || !is_token_text(token))
 		return;
 	for (size_t i = 0; i < config->account_count && out->account == NULL; i++) {
 		const struct account *account = &config->accounts[i];

@@ -92,6 +92,12 @@ class LoopTestCase(unittest.TestCase):
                     and time.monotonic() - seen["since"] > QUIET_S)
         wait_for(is_quiet, lambda: f"rest; still: {seen['state']}", 60)
 
+    def wait_messages(self, world, count):
+        """Wait until the store holds as many: what is on its way stands in no queue for a moment."""
+        wait_for(lambda: len(self.kinds(world)) >= count,
+                 lambda: f"{count} messages at {world.postfix.directory}, not {self.kinds(world)}",
+                 60)
+
     def kinds(self, world):
         """What the store holds: (direction, class) of each message, oldest first."""
         return read_rows(world.rejoinder.store,
@@ -120,6 +126,8 @@ class TwoRejoindersTest(LoopTestCase):
         data = compose(f"Support <support@{OURS}>", f"support@{THEIRS}", "A delivery",
                        "Where is it?\n")
         self.ours.postfix.send(data, f"support@{OURS}", f"support@{THEIRS}")
+        self.wait_messages(self.theirs, 2)
+        self.wait_messages(self.ours, 2)
         self.wait_quiet(self.ours, self.theirs)
         self.assertEqual(self.kinds(self.theirs), [("in", "human"), ("internal", "notification")])
         self.assertEqual(self.kinds(self.ours), [("out", "human"), ("in", "auto-reply")])
@@ -131,6 +139,8 @@ class TwoRejoindersTest(LoopTestCase):
         stripped = compose(f"Support <support@{THEIRS}>", f"jobs@{OURS}",
                            answer.value("Subject"), answer.body.decode("ascii"))
         self.ours.postfix.send_from_outside(stripped, f"support@{THEIRS}", f"jobs@{OURS}")
+        self.wait_messages(self.ours, 4)
+        self.wait_messages(self.theirs, 3)
         self.wait_quiet(self.ours, self.theirs)
         self.assertEqual(self.kinds(self.ours)[2:],
                          [("in", "human"), ("internal", "notification")])
@@ -138,6 +148,7 @@ class TwoRejoindersTest(LoopTestCase):
         for _ in range(3):  # however often it does that on a day
             data = compose(f"Support <support@{THEIRS}>", f"jobs@{OURS}", "Auto: again", "Hm.\n")
             self.ours.postfix.send_from_outside(data, f"support@{THEIRS}", f"jobs@{OURS}")
+        self.wait_messages(self.ours, 7)
         self.wait_quiet(self.ours, self.theirs)
         self.assertEqual(self.kinds(self.ours)[4:], [("in", "human")] * 3)
         self.assertEqual(len(self.kinds(self.theirs)), 3)
@@ -189,13 +200,16 @@ class ResponderTest(LoopTestCase):
                 wait_for(lambda: [one for one in self.world.far.messages()
                                   if one.recipients == [responder]],
                          lambda: f"the acknowledgement:\n{scheduler.log()}")
+                wait_for(lambda: self.count_from(responder) == 2, "the answer to it")
                 self.wait_quiet(self.world)
                 self.assertEqual(len([one for one in self.world.far.messages()
                                       if one.recipients == [responder]]), 1)
-                self.assertEqual(
-                    read_rows(self.rejoinder.store, "SELECT count(*) FROM message"
-                              " WHERE from_address = ? AND direction = 'in'", responder), [(2,)])
+                self.assertEqual(self.count_from(responder), 2)
                 self.doCleanups()
+
+    def count_from(self, sender):
+        return read_rows(self.rejoinder.store, "SELECT count(*) FROM message"
+                         " WHERE from_address = ? AND direction = 'in'", sender)[0][0]
 
     def test_past_a_cap_mail_is_only_tagged_and_the_operator_is_told_once(self):
         customer = "fast@example.org"
