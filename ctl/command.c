@@ -1,6 +1,7 @@
 #include "ctl/command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "lib/conversation/token.h"
 #include "lib/store/query.h"
 
+#define OPEN_PATIENCE_MS 2000
+#define OPEN_RETRY_MS    50
 #define READ_DEADLINE_MS 10000
 #define AMBIGUOUS_SHOWN  10
 
@@ -137,6 +140,7 @@ struct config *command_load_config(const struct invocation *invocation)
 struct store *command_open_store(const struct config *config, enum store_mode mode,
                                  struct error *err)
 {
+	int64_t patience_ends_ms = store_clock_ms() + OPEN_PATIENCE_MS;
 	struct store *store;
 
 	/* Never make one here: it would belong to whoever called, not to the milter. */
@@ -146,7 +150,10 @@ struct store *command_open_store(const struct config *config, enum store_mode mo
 		          config->store);
 		return NULL;
 	}
-	store = store_open(config->store, mode, err);
+	/* A daemon that has just started makes it, or brings it to our schema, in a moment. */
+	while ((store = store_open(config->store, mode, err)) == NULL &&
+	       err->kind == ERROR_TEMPORARY && store_clock_ms() < patience_ends_ms)
+		poll(NULL, 0, OPEN_RETRY_MS);
 	if (store != NULL)
 		store_set_deadline(store, store_clock_ms() + READ_DEADLINE_MS);
 	return store;

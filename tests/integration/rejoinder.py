@@ -71,9 +71,11 @@ class Daemon:
         return self
 
     def _is_up(self):
-        if self._process.poll() is not None:
-            raise AssertionError(
-                f"{self.program} ended with {self._process.returncode}:\n{self.log()}")
+        process = self._process
+        if process is None:  # killed by another thread of the test, which may want just that
+            return True
+        if process.poll() is not None:
+            raise AssertionError(f"{self.program} ended with {process.returncode}:\n{self.log()}")
         return self._is_ready()
 
     def _has_logged_its_version(self):

@@ -275,9 +275,9 @@ class SinkTest(LetterTestCase):
 
     def test_a_kill_repeats_it_once_under_the_same_id(self):
         customer = self.new_customer()
+        self.scheduler.start()
         self.sink.on_keep = self.scheduler.kill
         self.write(customer, "jobs@company.test")
-        self.scheduler.start()
         self.wait_to(customer)
         wait_for(lambda: not self.scheduler.is_running(), "the end of the scheduler")
         self.assertEqual(read_rows(self.store, "SELECT state, attempts FROM letter"
