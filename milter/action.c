@@ -7,6 +7,8 @@
 #include "lib/conversation/token.h"
 
 #define NOT_STAFF "Only staff can use this link"
+#define NOT_AN_ANSWER                                                                              \
+	"This address takes the links of alerts and no answers: write to the customer's address"
 #define NOT_VALID "This link is no longer valid"
 
 /* ACTION_MALFORMED: the recipient is no link. */
@@ -36,6 +38,7 @@ static bool is_of_staff(const struct mail *mail)
 void action_read(struct action_request *out, const struct mail *mail)
 {
 	bool is_found = false;
+	size_t links = 0;
 
 	*out = (struct action_request){0};
 	for (size_t i = 0; i < mail->rcpt_count; i++) {
@@ -45,6 +48,7 @@ void action_read(struct action_request *out, const struct mail *mail)
 
 		if (verdict == ACTION_MALFORMED)
 			continue;
+		links++;
 		out->is_there = true;
 		if (verdict != ACTION_VALID)
 			out->refusal = NOT_VALID;
@@ -56,6 +60,13 @@ void action_read(struct action_request *out, const struct mail *mail)
 		out->action = action;
 		out->notice = notice;
 	}
+	/* What somebody wrote to people goes its usual way, whoever smuggled a link into it. */
+	if (links < mail->rcpt_count || mail->rcpts_ignored > 0) {
+		*out = (struct action_request){0};
+		return;
+	}
+	if (out->refusal == NULL && (mail->in_reply_to.count > 0 || mail->references.count > 0))
+		out->refusal = NOT_AN_ANSWER;
 	/* Mail to an owner goes to him instead of the account: he must be a person. */
 	if (is_found && out->refusal == NULL && out->action == ACTION_TAKE_OVER &&
 	    config_account_by_address(mail->policy->config, mail_from(mail)) != NULL)
@@ -97,21 +108,9 @@ const char *action_refusal(const struct recorded *recorded)
 	return NOT_VALID;
 }
 
-void action_edits(const struct mail *mail, struct edit_list *edits)
+void action_edits(struct edit_list *edits)
 {
-	size_t others = mail->rcpts_ignored;
-	enum action action;
-	int64_t notice;
-
-	for (size_t i = 0; i < mail->rcpt_count; i++)
-		others += verify(mail, &mail->rcpts[i], &action, &notice) == ACTION_MALFORMED;
-	edits->is_discard = others == 0;
-	if (others == 0)
-		return;
-	edit_delete_ours(edits, &mail->header);
-	for (size_t i = 0; i < mail->rcpt_count; i++)
-		if (verify(mail, &mail->rcpts[i], &action, &notice) != ACTION_MALFORMED)
-			edit_delete_rcpt(edits, mail->rcpts[i].given);
+	edits->is_discard = true;
 }
 
 void action_log(const struct action_request *request, const struct mail *mail,

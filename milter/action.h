@@ -17,7 +17,7 @@
  */
 
 struct action_request {
-	bool is_there;       /* a recipient is a link, good or not */
+	bool is_there;       /* its recipients are links, good or not, and nothing else */
 	const char *refusal; /* why nothing is done whatever the store says, or NULL */
 	/* Where refusal is NULL. */
 	enum action action;
@@ -34,8 +34,8 @@ void action_record(const struct action_request *request, const struct mail *mail
 /* Why it was not done, or NULL if it was. */
 const char *action_refusal(const struct recorded *recorded);
 
-/* The links leave the envelope; if nobody else is in it, the message is discarded. */
-void action_edits(const struct mail *mail, struct edit_list *edits);
+/* Nobody is to get it: there was nothing in it but the link. */
+void action_edits(struct edit_list *edits);
 
 /*
  * Write the log line of such a mail.  recorded: or NULL if the store did not answer.  reason:

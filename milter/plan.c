@@ -214,7 +214,7 @@ void plan_edits(const struct plan *plan, const struct mail *mail, const struct r
 	         recorded != NULL)
 		inbound_edits(plan, mail, recorded, edits);
 	else if (plan->route == ROUTE_ACTION)
-		action_edits(mail, edits);
+		action_edits(edits);
 	else
 		edit_delete_ours(edits, &mail->header);
 }

@@ -192,6 +192,7 @@ static int end_by_other(struct store *store, int64_t wait, int64_t message, int6
 	return statement_run(&update, err);
 }
 
+/* Not in a closed conversation: nobody is told there, and a new question is a wait of its own. */
 static int resume(struct store *store, int64_t wait, unsigned *count, struct error *err)
 {
 	struct statement update;
@@ -199,6 +200,8 @@ static int resume(struct store *store, int64_t wait, unsigned *count, struct err
 	statement_begin(&update, store,
 	                "UPDATE wait SET ended_at = NULL, ended_by = NULL, end_reason = NULL,"
 	                " due_at = NULL WHERE id = ?1"
+	                " AND (SELECT c.state FROM conversation c WHERE c.id = wait.conversation)"
+	                " = 'open'"
 	                " AND NOT EXISTS (SELECT 1 FROM wait r"
 	                " WHERE r.conversation = wait.conversation AND r.customer = wait.customer"
 	                " AND r.ended_at IS NULL)");

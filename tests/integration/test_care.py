@@ -64,19 +64,18 @@ class CareTest(unittest.TestCase):
         self.postfix.send_from_outside(data, customer, REPLIES)
         return msgid
 
-    def use(self, address, sender=JANE, user="jane", to=None, **fields):
+    def use(self, address, sender=JANE, user="jane", **fields):
         """Send the mail that a link opens, signed in on the submission port."""
-        to = to or [address]
-        data = compose(sender, to, "Close: a question", "Send this mail as it is.\n", **fields)
-        self.postfix.send(data, f"{user}@company.test", to, login=self.world.login(user))
+        data = compose(sender, address, "Close: a question", "Send this mail as it is.\n", **fields)
+        self.postfix.send(data, f"{user}@company.test", address, login=self.world.login(user))
 
-    def use_in_vain(self, address, reason, outside=False, sender=JANE):
+    def use_in_vain(self, address, reason, outside=False, sender=JANE, **fields):
         with self.assertRaises(smtplib.SMTPDataError) as caught:
             if outside:
                 self.postfix.send_from_outside(compose(sender, address, "Close"),
                                                "someone@example.org", address)
             else:
-                self.use(address, sender)
+                self.use(address, sender, **fields)
         self.assertEqual(caught.exception.smtp_code, 550)
         text = caught.exception.smtp_error.decode()
         self.assertIn("5.7.1 " + reason, text)
@@ -147,7 +146,7 @@ class CareTest(unittest.TestCase):
                                     rf" client=127.0.0.1, action={action}, status=done")
         self.postfix.wait_idle()
         self.assertEqual([mail for mail in self.postfix.mailbox("replies").messages()
-                          if mail.address("From") == "jane@company.test"], [])
+                          if mail.value("Subject") == "Close: a question"], [])
 
         # Whoever writes afterwards waits anew, from the first level on.
         self.ask(customer, msgid)
@@ -179,12 +178,20 @@ class CareTest(unittest.TestCase):
         self.use(word)
         self.assertEqual(self.show(customer)["state"], "closed")
 
-    def test_who_else_it_was_sent_to_gets_it(self):
+    def test_a_link_that_somebody_smuggled_into_a_mail_does_nothing(self):
         customer, _, links = self.alerted()
+        # As a recipient beside people: what was written to them goes its usual way.
         msgid = new_msgid("company.test")
-        self.use(links["t"], to=[links["t"], "bob@company.test"], Message_ID=msgid)
+        data = compose("Jane <jane@company.test>", ["bob@company.test", links["c"]], "Look",
+                       Message_ID=msgid)
+        self.postfix.send(data, "jane@company.test", ["bob@company.test", links["c"]])
         self.postfix.mailbox("bob").wait(msgid)
-        self.assertTrue(self.show(customer)["owner_pinned"])
+        # As the Reply-To of what is answered: who answers learns that nobody got it.
+        self.use_in_vain(links["c"], "This address takes the links of alerts and no answers",
+                         In_Reply_To=msgid)
+        self.assertEqual(self.show(customer)["state"], "open")
+        self.use(links["c"])
+        self.assertEqual(self.show(customer)["state"], "closed")
 
     def test_no_alert_while_it_is_snoozed_and_one_after(self):
         customer, _, links = self.alerted()
