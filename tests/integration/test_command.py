@@ -263,6 +263,29 @@ class NoStoreTest(CommandTest):
                 self.assert_exit(result, TEMPORARY)
                 self.assertIn(self.directory + "/rejoinder.db", result.stderr)
 
+    def test_a_store_that_is_just_being_made_is_waited_for(self):
+        store = self.directory + "/rejoinder.db"
+        self.assert_exit(self.run_command("keys", "add"), OK)
+        with open(store, "wb"):
+            pass  # as it is for a moment while rejoinder-milter makes it
+        result = self.run_command("list")
+        self.assert_exit(result, TEMPORARY)
+        self.assertIn("schema 0 awaits migration", result.stderr)
+
+        lister = subprocess.Popen([PROGRAM, "-c", self.configuration, "list"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+        milter = subprocess.Popen([os.path.join(os.path.dirname(PROGRAM), "rejoinder-milter"),
+                                   "-c", self.configuration], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            output, _ = lister.communicate(timeout=60)
+        finally:
+            milter.terminate()
+            milter.wait(60)
+        self.assertEqual(lister.returncode, NO_RESULT, output)
+        self.assertIn(b"there is no conversation yet", output)
+
     def test_status_says_what_it_can(self):
         self.assert_exit(self.run_command("keys", "add"), OK)
         result = self.run_command("status")
