@@ -1,13 +1,25 @@
 # Rejoinder.  Two commands do everything, set-up included:
 #	make demo	play the loop on a private Postfix, and show it
 #	make check	build, and pass all tests (integration needs root)
-# MODE=plain|asan|tsan chooses the build; CFLAGS, PREFIX and DESTDIR are yours.
+# MODE=plain|asan|tsan chooses the build; CFLAGS and the directories are yours.
 
 MODE ?= plain
 CC = gcc
 CFLAGS ?= -O2 -g
 PYTHON ?= /usr/bin/python3
+
+# Where things are installed, and where the programs look for their own by default.
+# Postfix decides on SOCKETDIR: it lies in its queue_directory.
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+SOCKETDIR ?= $(LOCALSTATEDIR)/spool/postfix/rejoinder
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+DIRECTORIES = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' \
+	SOCKETDIR='$(SOCKETDIR)' UNITDIR='$(UNITDIR)' SYSUSERSDIR='$(SYSUSERSDIR)' \
+	TMPFILESDIR='$(TMPFILESDIR)' DESTDIR='$(DESTDIR)'
 
 B = build/$(MODE)
 
@@ -45,7 +57,7 @@ fault_shims := $(patsubst tests/fault/%.c,$(B)/tests/fault/%.so,$(wildcard tests
 programs := $(addprefix $(B)/bin/,rejoinder-milter rejoinder-fetcher rejoinder-scheduler rejoinder)
 parts := $(addsuffix /parts.a,$(addprefix $(B)/,milter fetcher scheduler))
 
-.PHONY: all deps deps-bench demo check check-unit check-fuzz check-integration lint bench bench-fetch fuzz run-fuzz torture install clean tests-build
+.PHONY: all deps deps-bench demo check check-unit check-fuzz check-integration lint bench bench-fetch bench-due fuzz run-fuzz torture install uninstall clean tests-build
 all: $(programs)
 
 deps:
@@ -76,6 +88,9 @@ bench: all tests-build
 bench-fetch: all tests-build
 	@$(PYTHON) tests/bench/fetch.py --build $(B)
 
+bench-due: $(B)/tests/bench/due
+	@$(B)/tests/bench/due
+
 # Let libFuzzer look for inputs that break an entry, SECONDS each; what it keeps and what
 # breaks stands in build/fuzz/found.
 SECONDS ?= 60
@@ -94,11 +109,13 @@ lint:
 	@build-aux/deps.sh
 	@build-aux/lint.sh
 
+# `sudo make install` builds nothing as root that `make` has built.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0755 $(programs) $(DESTDIR)$(PREFIX)/sbin
-	install -m 0644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 0644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	@$(DIRECTORIES) build-aux/install.sh install $(programs)
+
+# Leaves configuration, store and keys; with PURGE=1 these go too.
+uninstall:
+	@$(DIRECTORIES) PURGE='$(PURGE)' build-aux/install.sh uninstall $(programs)
 
 clean:
 	rm -rf build
@@ -115,7 +132,8 @@ $(B)/bin/rejoinder-scheduler: $(scheduler_objects) $(B)/librejoinder.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_net) $(LIBS)
 
-$(B)/bin/rejoinder: $(ctl_objects) $(B)/librejoinder.a
+# `rejoinder explain` decides with the milter's own parts.
+$(B)/bin/rejoinder: $(ctl_objects) $(B)/milter/parts.a $(B)/librejoinder.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ctl) $(LIBS)
 
@@ -134,6 +152,13 @@ $(B)/%/parts.a:
 
 # The command's own way of printing.
 $(B)/tests/unit/test_output: $(B)/ctl/output.o $(B)/ctl/table.o
+$(B)/tests/unit/test_postconf $(B)/tests/unit/test_setup_plan $(B)/tests/unit/test_doctor: \
+	$(addprefix $(B)/ctl/,postconf.o postconf_milters.o postconf_expand.o)
+$(B)/tests/unit/test_setup_plan: $(addprefix $(B)/ctl/,setup_plan.o setup_services.o setup_lists.o)
+$(B)/tests/unit/test_probe $(B)/tests/unit/test_recipients: $(B)/ctl/probe.o
+$(B)/tests/unit/test_recipients: $(B)/ctl/doctor_recipients.o
+$(B)/tests/unit/test_doctor: $(addprefix $(B)/ctl/,doctor_wiring.o doctor_paths.o doctor_judge.o \
+	doctor_report.o)
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(parts) $(B)/librejoinder.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS_net) $(LIBS)
@@ -155,6 +180,10 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(parts) $(B)/librejoinder.a | 
 $(B)/tests/bench/parse: $(B)/tests/bench/parse.o $(B)/milter/parts.a $(B)/librejoinder.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# It asks the store itself.
+$(B)/tests/bench/due: $(B)/tests/bench/due.o $(B)/librejoinder.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(B)/tests/bench/%: $(B)/tests/bench/%.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmilter
 
@@ -169,6 +198,18 @@ $(B)/ctl/example.inc: contrib/rejoinder.conf
 
 $(B)/ctl/init.o: ALL_CFLAGS += -I$(B)
 $(B)/ctl/init.o: $(B)/ctl/example.inc
+
+# The few objects that know a directory are compiled again when it changes.
+rooted := $(patsubst %.c,$(B)/%.o,$(shell grep -rl --include='*.c' '"lib/base/directories\.h"' lib milter fetcher scheduler ctl))
+$(rooted): ALL_CFLAGS += -DREJOINDER_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DREJOINDER_LOCALSTATEDIR='"$(LOCALSTATEDIR)"' -DREJOINDER_SOCKETDIR='"$(SOCKETDIR)"'
+$(rooted): $(B)/directories
+$(B)/directories: ALWAYS
+	@mkdir -p $(@D)
+	@echo '$(SYSCONFDIR) $(LOCALSTATEDIR) $(SOCKETDIR)' | cmp -s - $@ || \
+		echo '$(SYSCONFDIR) $(LOCALSTATEDIR) $(SOCKETDIR)' > $@
+ALWAYS:
+.PHONY: ALWAYS
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,10 +1,7 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ctl/command.h"
 #include "ctl/fetcher.h"
@@ -13,12 +10,10 @@
 #include "lib/base/memory.h"
 #include "lib/base/spelling.h"
 
-#define LINE_MAX_BYTES 4096
-
 struct report {
 	json_t *checks; /* NULL: they are printed as they come */
 	bool is_coloured;
-	size_t count, failures;
+	size_t failures;
 };
 
 static const struct account *find_account(const struct config *config, const char *name)
@@ -76,85 +71,23 @@ static int say_none(const struct config *config, const char *name)
 	return EX_USAGE;
 }
 
-/* "state TAB check TAB text TAB advice"; 0, or -1 if it is no such line. */
-static int take_line(struct report *report, char *line)
+static void take(void *context, const struct finding *finding)
 {
-	char *state = strsep(&line, "\t"), *check = strsep(&line, "\t");
-	char *text = strsep(&line, "\t"), *advice = line;
-	struct finding finding = {.check = check, .text = text, .advice = advice};
+	struct report *report = context;
 
-	if (advice == NULL)
-		return -1;
-	if (strcmp(state, "ok") == 0)
-		finding.state = FINDING_OK;
-	else if (strcmp(state, "failed") == 0)
-		finding.state = FINDING_FAILED;
-	else if (strcmp(state, "none") == 0)
-		finding.state = FINDING_NONE;
-	else
-		return -1;
-	report->count++;
-	report->failures += finding.state == FINDING_FAILED;
+	report->failures += finding->state == FINDING_FAILED;
 	if (report->checks != NULL)
-		json_array_append_new(report->checks, finding_json(&finding));
+		json_array_append_new(report->checks, finding_json(finding));
 	else
-		finding_print(&finding, report->is_coloured);
+		finding_print(finding, report->is_coloured);
 	fflush(stdout);
-	return 0;
-}
-
-static int read_lines(struct report *report, int fd)
-{
-	FILE *stream = fdopen(fd, "r");
-	char line[LINE_MAX_BYTES];
-	int rc = 0;
-
-	if (stream == NULL)
-		abort(); /* no memory */
-	while (rc == 0 && fgets(line, sizeof line, stream) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		rc = take_line(report, line);
-	}
-	fclose(stream);
-	return rc;
-}
-
-/* Run the fetcher's own test and read what it says. 0, or an exit code after a sentence. */
-static int run_fetcher(const struct invocation *invocation, const char *name, struct report *report)
-{
-	const char *argv[] = {
-		FETCHER_PROGRAM, "-c", invocation->config_path, "--test", "--", name, NULL};
-	int ends[2], status = 0, rc;
-	pid_t pid;
-
-	fflush(stdout);
-	if (pipe(ends) != 0 || (pid = fork()) < 0) {
-		command_complain("%s cannot be run: %s", FETCHER_PROGRAM, strerror(errno));
-		return EX_OSERR;
-	}
-	if (pid == 0) {
-		dup2(ends[1], STDOUT_FILENO);
-		close(ends[0]);
-		close(ends[1]);
-		_exit(fetcher_exec(argv));
-	}
-	close(ends[1]);
-	rc = read_lines(report, ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) <= 1 && report->count > 0)
-		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) > 1)
-		return WEXITSTATUS(status); /* its sentence is on stderr */
-	command_complain("%s did not end its test", FETCHER_PROGRAM);
-	return EX_SOFTWARE;
 }
 
 static int test(const struct invocation *invocation, const struct account *account, bool is_json)
 {
 	struct report report = {.checks = is_json ? json_array() : NULL,
 	                        .is_coloured = finding_wants_colour()};
-	int status = run_fetcher(invocation, account->name, &report);
+	int status = fetcher_test(invocation->config_path, account->name, take, &report);
 	json_t *document;
 
 	if (status != 0) {

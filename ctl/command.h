@@ -42,9 +42,12 @@ const char *command_nearest(const char *name);
 int command_account(struct invocation *invocation);
 int command_accounts(struct invocation *invocation);
 int command_assign(struct invocation *invocation);
+int command_backup(struct invocation *invocation);
 int command_classify(struct invocation *invocation);
 int command_close(struct invocation *invocation);
 int command_config(struct invocation *invocation);
+int command_doctor(struct invocation *invocation);
+int command_explain(struct invocation *invocation);
 int command_fetch(struct invocation *invocation);
 int command_help(struct invocation *invocation);
 int command_init(struct invocation *invocation);
@@ -52,10 +55,14 @@ int command_keys(struct invocation *invocation);
 int command_list(struct invocation *invocation);
 int command_postfix(struct invocation *invocation);
 int command_presets(struct invocation *invocation);
+int command_purge(struct invocation *invocation);
 int command_reopen(struct invocation *invocation);
+int command_setup(struct invocation *invocation);
 int command_show(struct invocation *invocation);
 int command_snooze(struct invocation *invocation);
+int command_stats(struct invocation *invocation);
 int command_status(struct invocation *invocation);
+int command_trace(struct invocation *invocation);
 
 /*
  * Read the verb's options (its own flags, and --config and --help, which all

@@ -19,6 +19,9 @@ static const struct {
 	[FINDING_OK] = {"ok", "\033[32m"},
 	[FINDING_FAILED] = {"failed", "\033[31m"},
 	[FINDING_NONE] = {"not configured", "\033[2m"},
+	[FINDING_WARNING] = {"warning", "\033[33m"},
+	[FINDING_PROBLEM] = {"problem", "\033[1;31m"},
+	[FINDING_SKIPPED] = {"not tried", "\033[2m"},
 };
 
 const char *finding_state_name(enum finding_state state)

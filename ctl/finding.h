@@ -9,9 +9,16 @@
  * at, what was seen, and what to do.
  */
 
-enum finding_state { FINDING_OK, FINDING_FAILED, FINDING_NONE };
+enum finding_state {
+	FINDING_OK,
+	FINDING_FAILED,
+	FINDING_NONE,
+	FINDING_WARNING, /* it works, and may not for long, or not as well as it could */
+	FINDING_PROBLEM,
+	FINDING_SKIPPED,
+};
 
-/* "ok", "failed", "not configured" */
+/* "ok", "failed", "not configured", "warning", "problem", "not tried" */
 const char *finding_state_name(enum finding_state state);
 
 /* Strings borrowed; untrusted ones are cleaned when they are printed. */

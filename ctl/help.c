@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "ctl/command.h"
+#include "lib/base/directories.h"
 
 static void print_all(void)
 {

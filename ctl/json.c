@@ -88,6 +88,7 @@ json_t *json_conversation(const struct conversation_row *row)
 	json_object_set_new(object, "reference", json_text(row->reference));
 	json_object_set_new(object, "reference_type", json_text(row->reference_type));
 	json_object_set_new(object, "account", json_text(row->account));
+	json_object_set_new(object, "continues", json_conversation_id(row->continues));
 	json_object_set_new(object, "messages", json_integer(row->message_count));
 	json_object_set_new(object, "waiting", json_integer(row->waiting_count));
 	json_object_set_new(object, "waiting_since", json_time(row->waiting_since));
@@ -120,6 +121,11 @@ json_t *json_message(const struct message_row *row)
 	return object;
 }
 
+static json_t *json_seconds(int64_t seconds)
+{
+	return seconds < 0 ? json_null() : json_integer(seconds);
+}
+
 json_t *json_wait(const struct wait_row *row)
 {
 	json_t *object = json_object();
@@ -130,6 +136,8 @@ json_t *json_wait(const struct wait_row *row)
 	json_object_set_new(object, "started_by", json_row_id(row->started_by));
 	json_object_set_new(object, "ended_by", json_row_id(row->ended_by));
 	json_object_set_new(object, "end_reason", json_text(row->end_reason));
+	json_object_set_new(object, "wall_seconds", json_seconds(row->wall_s));
+	json_object_set_new(object, "business_seconds", json_seconds(row->business_s));
 	return object;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/command.h"
+#include "lib/base/directories.h"
 #include "lib/base/version.h"
 
 static const struct command commands[] = {
@@ -10,16 +11,32 @@ static const struct command commands[] = {
          command_list},
 	{"show", "ID [--json]", "show a conversation and its timeline", command_show},
 	{"status", "[--json]", "say how Rejoinder is and what it holds", command_status},
+	{"stats", "[--account NAME] [--since WHEN] [--json | --csv]",
+         "say how long customers waited for an answer", command_stats},
 	{"accounts", "[--json]", "show the accounts and how their inboxes are", command_accounts},
 	{"account", "test NAME [--json]", "sign in where an account says, and say what works",
          command_account},
 	{"fetch", "[--dry-run] NAME", "look into an inbox now", command_fetch},
+	{"trace", "[--log FILE]... [--json] QUEUEID | MESSAGE-ID | TOKEN | ADDRESS | CONVERSATION",
+         "tell the whole story of a message, from store and log", command_trace},
+	{"explain",
+         "[--from ADDRESS] [--rcpt ADDRESS]... [--authenticated] [--client IP] [--json] FILE",
+         "say what the milter would do with a message, and why", command_explain},
 	{"classify", "[--json] FILE...", "say what kind of mail a file holds", command_classify},
 	{"init", "--domain DOMAIN... [FILE]", "write the configuration of a new company",
          command_init},
 	{"presets", "[--json]", "list the services that accounts can name", command_presets},
 	{"config", "", "check the configuration and print what is in force", command_config},
-	{"keys", "list | add", "list the keys that sign tokens, or make a new one", command_keys},
+	{"keys", "list [--json] | add | retire [--yes] ID",
+         "list the keys that sign tokens, make a new one, or take one away", command_keys},
+	{"backup", "[--json] DIR", "copy store, keys and configuration, and check the copy",
+         command_backup},
+	{"purge", "--older-than AGE | --address ADDRESS [--dry-run] [--yes] [--json]",
+         "remove what is old, or all that is known of a person", command_purge},
+	{"setup", "[--dry-run [--json]] [--yes] [--reload] [--config-dir DIR] | --undo [--all]",
+         "wire Rejoinder into Postfix, or take it out again", command_setup},
+	{"doctor", "[--config-dir DIR] [--online] [--json]",
+         "find what does not work, and say what to do", command_doctor},
 	{"postfix", "maps [--dry-run] [FILE]", "write what Postfix reads about relays",
          command_postfix},
 	{"close", "ID", "close a conversation", command_close},

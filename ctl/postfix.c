@@ -9,6 +9,7 @@
 
 #include "ctl/command.h"
 #include "ctl/output.h"
+#include "ctl/relay_map.h"
 #include "lib/base/buffer.h"
 #include "lib/base/memory.h"
 
@@ -20,8 +21,7 @@ static const char heading[] =
 	"# Written by `rejoinder postfix maps`, which replaces it: which relay takes the mail\n"
 	"# of a sender.  Postfix reads it as texthash, anew after `postfix reload`.\n";
 
-/* A line of the map for each enabled account with a relay, in the order of the file. */
-static void make_lines(const struct config *config, struct string_list *lines)
+void relay_map_lines(const struct config *config, struct string_list *out)
 {
 	static const char *const transports[] = {[RELAY_SCHEME_STARTTLS] = "rejoinder-relay",
 	                                         [RELAY_SCHEME_TLS] = "rejoinder-relays"};
@@ -33,9 +33,8 @@ static void make_lines(const struct config *config, struct string_list *lines)
 		uint16_t port;
 
 		if (account->is_enabled && config_relay(account, &scheme, host, &port) == 1)
-			string_list_take(lines,
-			                 xasprintf("%s %s:[%s]:%u", account->address,
-			                           transports[scheme], host, (unsigned)port));
+			string_list_take(out, xasprintf("%s %s:[%s]:%u", account->address,
+			                                transports[scheme], host, (unsigned)port));
 	}
 }
 
@@ -52,8 +51,7 @@ static char *join(const struct string_list *lines)
 	return buffer_take(&text);
 }
 
-/* The map as it is, a heap string; NULL with *err, or without if there is none. */
-static char *read_map(const char *path, struct error *err)
+char *relay_map_read(const char *path, struct error *err)
 {
 	struct buffer text;
 	char piece[4096];
@@ -80,8 +78,7 @@ static char *read_map(const char *path, struct error *err)
 	return NULL;
 }
 
-/* The lines that say something, without the blanks around them. */
-static void split(const char *text, struct string_list *lines)
+void relay_map_split(const char *text, struct string_list *out)
 {
 	while (*text != '\0') {
 		size_t length = strcspn(text, "\n"), end = length;
@@ -90,7 +87,7 @@ static void split(const char *text, struct string_list *lines)
 		while (end > 0 && strchr(" \t\r", text[end - 1]) != NULL)
 			end--;
 		if (end > 0 && *text != '#')
-			string_list_take(lines, xmemdup0(text, end));
+			string_list_take(out, xmemdup0(text, end));
 		text = next;
 	}
 }
@@ -112,7 +109,7 @@ static void print_changes(const char *earlier, const struct string_list *lines)
 {
 	struct string_list before = {0};
 
-	split(earlier, &before);
+	relay_map_split(earlier, &before);
 	print_missing(&before, lines, '-');
 	print_missing(lines, &before, '+');
 	string_list_release(&before);
@@ -185,14 +182,14 @@ static int maps(const struct config *config, const char *path, bool is_dry_run)
 {
 	struct string_list lines = {0};
 	struct error err;
-	char *earlier = read_map(path, &err), *text;
+	char *earlier = relay_map_read(path, &err), *text;
 	int status = 0;
 
 	if (earlier == NULL && err.kind != ERROR_NONE) {
 		command_complain("%s", err.text);
 		return EX_IOERR;
 	}
-	make_lines(config, &lines);
+	relay_map_lines(config, &lines);
 	text = join(&lines);
 	if (earlier != NULL && strcmp(earlier, text) == 0) {
 		printf("%s is up to date (%zu relay%s).\n", path, lines.count,

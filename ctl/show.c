@@ -28,6 +28,8 @@ struct dossier {
 	struct string_list participants;
 	int64_t *related;
 	size_t related_count;
+	int64_t *continued; /* conversations that continue it */
+	size_t continued_count;
 };
 
 /* 1, 0 if there is no such conversation, -1 with *err. */
@@ -40,7 +42,9 @@ static int dossier_load(struct dossier *dossier, struct store *store, int64_t id
 	if (store_list_messages(store, id, &dossier->messages, &dossier->message_count, err) < 0 ||
 	    store_list_waits(store, id, &dossier->waits, &dossier->wait_count, err) < 0 ||
 	    store_list_participants(store, id, &dossier->participants, err) < 0 ||
-	    store_list_related(store, id, &dossier->related, &dossier->related_count, err) < 0)
+	    store_list_related(store, id, &dossier->related, &dossier->related_count, err) < 0 ||
+	    store_list_continued(store, id, &dossier->continued, &dossier->continued_count, err) <
+	            0)
 		return -1;
 	return 1;
 }
@@ -52,25 +56,63 @@ static void dossier_release(struct dossier *dossier)
 	wait_rows_free(dossier->waits, dossier->wait_count);
 	string_list_release(&dossier->participants);
 	free(dossier->related);
+	free(dossier->continued);
 }
 
 static void print_json(const struct dossier *dossier)
 {
 	json_t *object = json_conversation(&dossier->conversation);
 	json_t *related = json_array(), *messages = json_array(), *waits = json_array();
+	json_t *continued = json_array();
 
 	for (size_t i = 0; i < dossier->related_count; i++)
 		json_array_append_new(related, json_conversation_id(dossier->related[i]));
+	for (size_t i = 0; i < dossier->continued_count; i++)
+		json_array_append_new(continued, json_conversation_id(dossier->continued[i]));
 	for (size_t i = 0; i < dossier->message_count; i++)
 		json_array_append_new(messages, json_message(&dossier->messages[i]));
 	for (size_t i = 0; i < dossier->wait_count; i++)
 		json_array_append_new(waits, json_wait(&dossier->waits[i]));
 	json_object_set_new(object, "participants", json_texts(&dossier->participants));
+	json_object_set_new(object, "continued_by", continued);
 	json_object_set_new(object, "related", related);
 	/* The number of messages gives way to the messages. */
 	json_object_set_new(object, "messages", messages);
 	json_object_set_new(object, "waits", waits);
 	json_print(object);
+}
+
+static bool is_continuation(const struct dossier *dossier, int64_t id)
+{
+	if (id == dossier->conversation.continues)
+		return true;
+	for (size_t i = 0; i < dossier->continued_count; i++)
+		if (dossier->continued[i] == id)
+			return true;
+	return false;
+}
+
+/* The label stands at the first of several; it is "" from then on. */
+static void print_other(const char **label, int64_t other, size_t width)
+{
+	char id[CONVERSATION_ID_SIZE];
+
+	conversation_id_format(other, id);
+	output_wrapped(*label, HEAD_INDENT, id, width);
+	*label = "";
+}
+
+static void print_others(const struct dossier *dossier, size_t width)
+{
+	const char *continues = "Continues", *continued = "Continued by", *related = "Related";
+
+	if (dossier->conversation.continues != 0)
+		print_other(&continues, dossier->conversation.continues, width);
+	for (size_t i = 0; i < dossier->continued_count; i++)
+		print_other(&continued, dossier->continued[i], width);
+	for (size_t i = 0; i < dossier->related_count; i++)
+		if (!is_continuation(dossier, dossier->related[i]))
+			print_other(&related, dossier->related[i], width);
 }
 
 static void print_head(const struct dossier *dossier, size_t width, int64_t now)
@@ -102,10 +144,7 @@ static void print_head(const struct dossier *dossier, size_t width, int64_t now)
 	output_wrapped("Participants", HEAD_INDENT, *participants != '\0' ? participants : "-",
 	               width);
 	free(participants);
-	for (size_t i = 0; i < dossier->related_count; i++) {
-		conversation_id_format(dossier->related[i], id);
-		output_wrapped(i == 0 ? "Related" : "", HEAD_INDENT, id, width);
-	}
+	print_others(dossier, width);
 	output_field("Began", HEAD_INDENT, width, "%s, %s", output_time(time, row->created_at),
 	             output_ago(span, row->created_at, now));
 }
@@ -262,17 +301,20 @@ static void print_wait_end(const struct dossier *dossier, const struct wait_row 
                            size_t width)
 {
 	const struct message_row *answer = &dossier->messages[place];
-	char time[OUTPUT_TIME_SIZE], span[OUTPUT_TIME_SIZE];
+	char time[OUTPUT_TIME_SIZE], span[OUTPUT_TIME_SIZE], business[OUTPUT_TIME_SIZE];
 	bool is_answered = answer->id == wait->ended_by;
 	bool is_closed = wait->end_reason != NULL && strcmp(wait->end_reason, "closed") == 0;
 
 	putchar('\n');
 	output_field(output_time(time, wait->ended_at), TIME_INDENT, width,
-	             "%s after %s%s%s, for %s",
+	             "%s after %s%s%s%s%s%s, for %s",
 	             is_answered ? "answered"
 	             : is_closed ? "closed"
 	                         : "the wait ended",
 	             output_duration(span, wait->ended_at - wait->started_at),
+	             wait->business_s >= 0 ? " (" : "",
+	             wait->business_s >= 0 ? output_duration(business, wait->business_s) : "",
+	             wait->business_s >= 0 ? " in business time)" : "",
 	             is_answered && answer->from != NULL ? " by " : "",
 	             is_answered && answer->from != NULL ? answer->from : "", wait->customer);
 }

@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include "ctl/care.h"
+#include "ctl/moment.h"
 #include "ctl/output.h"
 
-#define LONGEST_S (3650LL * 86400)
 #define EXPECTED                                                                                   \
 	"2h, 3d, a day like 2026-12-01, a moment like 2026-12-01T09:00 (local time), or off"
 
@@ -16,61 +16,19 @@ static int snooze(struct store *store, int64_t conversation, const void *until, 
 	return store_snooze(store, conversation, *(const int64_t *)until, now, deadline_ms, err);
 }
 
-/* A number and a unit. */
-static bool read_span(const char *text, int64_t *seconds_out)
-{
-	static const struct {
-		char letter;
-		int64_t seconds;
-	} units[] = {{'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
-	int64_t number = 0;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	for (; *text >= '0' && *text <= '9'; text++)
-		if (number <= LONGEST_S)
-			number = number * 10 + (*text - '0');
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (text[0] == units[i].letter && text[1] == '\0') {
-			*seconds_out = number <= LONGEST_S ? number * units[i].seconds : LONGEST_S;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A day, or a moment of one, on this machine's clock. */
-static bool read_moment(const char *text, int64_t *at_out)
-{
-	static const char *const forms[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		struct tm given = {.tm_isdst = -1}, found;
-		const char *end = strptime(text, forms[i], &given);
-
-		if (end == NULL || *end != '\0')
-			continue;
-		found = given;
-		*at_out = mktime(&found);
-		/* 2026-02-31 */
-		return found.tm_mday == given.tm_mday && found.tm_mon == given.tm_mon;
-	}
-	return false;
-}
-
 static bool read_until(const struct invocation *invocation, const char *text, int64_t now,
                        int64_t *until_out)
 {
 	*until_out = 0;
 	if (strcasecmp(text, "off") == 0)
 		return true;
-	if (read_span(text, until_out)) {
+	if (moment_read_span(text, until_out)) {
 		*until_out += now;
-	} else if (!read_moment(text, until_out)) {
+	} else if (!moment_read(text, until_out)) {
 		command_usage_error(invocation, "found \"%s\", expected %s", text, EXPECTED);
 		return false;
 	}
-	if (*until_out <= now || *until_out - now > LONGEST_S) {
+	if (*until_out <= now || *until_out - now > MOMENT_SPAN_MAX_S) {
 		command_usage_error(invocation, "found \"%s\", which is %s", text,
 		                    *until_out <= now ? "not in the future"
 		                                      : "more than 3650 days from now");

@@ -11,7 +11,10 @@
 #include "lib/base/secret.h"
 #include "lib/base/version.h"
 #include "lib/store/alert.h"
+#include "lib/store/daemon.h"
 #include "lib/store/query.h"
+#include "lib/store/trouble.h"
+#include "lib/store/upkeep.h"
 
 #define PROBE_TIMEOUT_MS 2000
 #define LABEL_INDENT     15
@@ -26,6 +29,11 @@ struct status {
 	struct error key_error;
 	struct store_totals totals;
 	struct alert_totals alerts;
+	struct trouble *troubles;
+	size_t trouble_count;
+	struct daemon_row *daemons;
+	size_t daemon_count;
+	struct upkeep_row upkeep[UPKEEP_TASKS];
 	struct error store_error;
 	struct error milter_error;
 };
@@ -49,7 +57,12 @@ static void look_at_store(struct status *status)
 	if (store == NULL)
 		return;
 	if (store_totals(store, &status->totals, &status->store_error) == 0 &&
-	    store_alert_totals(store, &status->alerts, &status->store_error) == 0)
+	    store_alert_totals(store, &status->alerts, &status->store_error) == 0 &&
+	    store_lasting_troubles(store, &status->troubles, &status->trouble_count,
+	                           &status->store_error) == 0 &&
+	    store_list_daemons(store, &status->daemons, &status->daemon_count,
+	                       &status->store_error) == 0 &&
+	    store_read_upkeep(store, status->upkeep, &status->store_error) == 0)
 		status->store_error.kind = ERROR_NONE;
 	store_close(store);
 }
@@ -130,6 +143,55 @@ static void print_totals(const struct status *status, size_t width, int64_t now)
 	             totals->invalid_tokens);
 }
 
+static void print_troubles(const struct status *status, size_t width, int64_t now)
+{
+	for (size_t i = 0; i < status->trouble_count; i++) {
+		const struct trouble *trouble = &status->troubles[i];
+		char since[OUTPUT_TIME_SIZE], lasts[OUTPUT_TIME_SIZE];
+
+		output_field(i == 0 ? "Troubles" : "", LABEL_INDENT, width, "%s since %s (%s): %s",
+		             trouble->name, output_time(since, trouble->since),
+		             output_duration(lasts, now - trouble->since), trouble->detail);
+	}
+	if (status->trouble_count == 0)
+		output_wrapped("Troubles", LABEL_INDENT, "none", width);
+}
+
+static void print_upkeep(const struct status *status, size_t width, int64_t now)
+{
+	static const char *const labels[] = {
+		[UPKEEP_CHECK] = "Check", [UPKEEP_BACKUP] = "Backup", [UPKEEP_PURGE] = "Purge"};
+
+	for (size_t i = 0; i < UPKEEP_TASKS; i++) {
+		const struct upkeep_row *row = &status->upkeep[i];
+		char at[OUTPUT_TIME_SIZE], ago[OUTPUT_TIME_SIZE];
+
+		if (!row->is_there)
+			output_wrapped(labels[i], LABEL_INDENT, "not done each night", width);
+		else if (row->error != NULL)
+			output_field(labels[i], LABEL_INDENT, width, "FAILED at %s: %s",
+			             output_time(at, row->tried_at), row->error);
+		else if (row->done_at == 0)
+			output_wrapped(labels[i], LABEL_INDENT, "not done yet", width);
+		else
+			output_field(labels[i], LABEL_INDENT, width, "well at %s, %s ago",
+			             output_time(at, row->done_at),
+			             output_duration(ago, now - row->done_at));
+	}
+}
+
+static void print_daemons(const struct status *status, size_t width)
+{
+	for (size_t i = 0; i < status->daemon_count; i++) {
+		const struct daemon_row *row = &status->daemons[i];
+		char at[OUTPUT_TIME_SIZE];
+
+		output_field(i == 0 ? "Started" : "", LABEL_INDENT, width,
+		             "%s %s at %s, process %" PRId64, row->name, row->version,
+		             output_time(at, row->started_at), row->pid);
+	}
+}
+
 static void print_text(const struct status *status)
 {
 	const struct config *config = status->config;
@@ -144,11 +206,15 @@ static void print_text(const struct status *status)
 		             status->signing_made_on);
 	else
 		output_field("Keys", LABEL_INDENT, width, "NONE: %s", status->key_error.text);
-	if (status->store_error.kind == ERROR_NONE)
+	if (status->store_error.kind == ERROR_NONE) {
 		print_totals(status, width, time(NULL));
-	else
+		print_troubles(status, width, time(NULL));
+		print_upkeep(status, width, time(NULL));
+		print_daemons(status, width);
+	} else {
 		output_field("Store", LABEL_INDENT, width, "NOT READABLE: %s",
 		             status->store_error.text);
+	}
 	if (status->milter_error.kind == ERROR_NONE)
 		output_field("Milter", LABEL_INDENT, width, "answers on %s", config->milter_socket);
 	else
@@ -244,6 +310,70 @@ static void add_totals(json_t *document, const struct status *status)
 	set_count(document, "invalid_tokens", status, totals->invalid_tokens);
 }
 
+/* What lasts, or null when the store is not readable. */
+static json_t *json_troubles(const struct status *status)
+{
+	json_t *array;
+
+	if (status->store_error.kind != ERROR_NONE)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < status->trouble_count; i++) {
+		const struct trouble *trouble = &status->troubles[i];
+		json_t *object = json_object();
+
+		json_object_set_new(object, "name", json_text(trouble->name));
+		json_object_set_new(object, "since", json_time(trouble->since));
+		json_object_set_new(object, "detail", json_text(trouble->detail));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+/* What is done each night, or null when the store is not readable. */
+static json_t *json_upkeep(const struct status *status)
+{
+	json_t *object;
+
+	if (status->store_error.kind != ERROR_NONE)
+		return json_null();
+	object = json_object();
+	for (size_t i = 0; i < UPKEEP_TASKS; i++) {
+		const struct upkeep_row *row = &status->upkeep[i];
+		json_t *task = json_object();
+
+		json_object_set_new(task, "tried", json_time(row->tried_at));
+		json_object_set_new(task, "done", json_time(row->done_at));
+		json_object_set_new(task, "error", json_text(row->error));
+		json_object_set_new(object, upkeep_task_name((enum upkeep_task)i),
+		                    row->is_there ? task : json_null());
+		if (!row->is_there)
+			json_decref(task);
+	}
+	return object;
+}
+
+/* What was started last, or null when the store is not readable. */
+static json_t *json_daemons(const struct status *status)
+{
+	json_t *array;
+
+	if (status->store_error.kind != ERROR_NONE)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < status->daemon_count; i++) {
+		const struct daemon_row *row = &status->daemons[i];
+		json_t *object = json_object();
+
+		json_object_set_new(object, "name", json_text(row->name));
+		json_object_set_new(object, "version", json_text(row->version));
+		json_object_set_new(object, "process", json_integer(row->pid));
+		json_object_set_new(object, "started", json_time(row->started_at));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static void print_json(const struct status *status)
 {
 	json_t *document = json_object(), *milter = json_object();
@@ -253,6 +383,9 @@ static void print_json(const struct status *status)
 	json_object_set_new(document, "accounts", json_accounts(status));
 	json_object_set_new(document, "keys", json_keys(status));
 	add_totals(document, status);
+	json_object_set_new(document, "troubles", json_troubles(status));
+	json_object_set_new(document, "upkeep", json_upkeep(status));
+	json_object_set_new(document, "daemons", json_daemons(status));
 	json_object_set_new(milter, "socket", json_text(status->config->milter_socket));
 	json_object_set_new(milter, "answers",
 	                    json_boolean(status->milter_error.kind == ERROR_NONE));
@@ -295,6 +428,9 @@ int command_status(struct invocation *invocation)
 		command_complain("%s", status.key_error.text);
 		exit_status = EX_CONFIG;
 	}
+	troubles_free(status.troubles, status.trouble_count);
+	daemon_rows_free(status.daemons, status.daemon_count);
+	upkeep_rows_release(status.upkeep);
 	config_free(config);
 	return exit_status;
 }

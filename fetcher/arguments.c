@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 
+#include "lib/base/directories.h"
 #include "lib/base/version.h"
 
 enum { OPTION_ONCE = 256, OPTION_DRY_RUN, OPTION_TEST };

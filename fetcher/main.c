@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fetcher/arguments.h"
@@ -10,13 +12,19 @@
 #include "fetcher/schedule.h"
 #include "lib/base/daemon.h"
 #include "lib/base/log.h"
+#include "lib/base/memory.h"
+#include "lib/base/notify.h"
 #include "lib/base/version.h"
 #include "lib/net/connection.h"
+#include "lib/store/daemon.h"
 
 #define PROGRAM     ARGUMENTS_PROGRAM
 #define STOP_WAIT_S 30
 
 #define PASSWORDS_WAIT_S 20 /* a password command has 10 */
+
+#define INTRODUCE_MS      1000 /* to wait for the write lock */
+#define INTRODUCE_PAUSE_S 30
 
 static atomic_bool is_interrupted;
 
@@ -40,13 +48,48 @@ static int fetch_once(struct settings *settings, const struct arguments *argumen
 	return status;
 }
 
+/* Tell the store who we are. false: not now. */
+static bool introduce(const char *store_path, int64_t started_at)
+{
+	struct store *store;
+	struct error ignored;
+	bool is_done = false;
+
+	/* A mistyped path must not become a store. */
+	if (access(store_path, F_OK) != 0)
+		return false;
+	store = store_open(store_path, STORE_WRITE, &ignored);
+	if (store != NULL)
+		is_done = store_set_daemon(store, DAEMON_FETCHER, REJOINDER_VERSION, getpid(),
+		                           started_at, store_clock_ms() + INTRODUCE_MS,
+		                           &ignored) == 0;
+	store_close(store);
+	return is_done;
+}
+
+/* The next signal; tried again until the store, which the milter makes, knows us. */
+static int wait_for_signal(const sigset_t *signals, const char *store_path, int64_t started_at)
+{
+	static const struct timespec pause = {.tv_sec = INTRODUCE_PAUSE_S};
+	bool is_introduced = false;
+	int caught = -1;
+
+	while (caught < 0) {
+		is_introduced = is_introduced || introduce(store_path, started_at);
+		caught = is_introduced ? sigwaitinfo(signals, NULL)
+		                       : sigtimedwait(signals, NULL, &pause);
+	}
+	return caught;
+}
+
 static int serve(struct settings *settings, const char *path)
 {
 	struct passwords *passwords;
 	struct schedule *schedule;
 	struct error err;
+	int64_t started_at = time(NULL);
+	char *store_path = xstrdup(settings->config->store);
 	sigset_t signals;
-	int caught = 0;
 
 	/* Blocked before there is another thread, so that only this one gets them. */
 	sigemptyset(&signals);
@@ -60,16 +103,25 @@ static int serve(struct settings *settings, const char *path)
 	log_info("version %s hands mail to %s", REJOINDER_VERSION, settings->config->submit_to);
 	passwords = passwords_start(settings_share(settings));
 	schedule = schedule_start(settings);
-	while (sigwait(&signals, &caught) == 0 && caught == SIGUSR1) {
+	notify_supervisor(NOTIFY_READY, "hands mail to %s", settings->config->submit_to);
+	while (wait_for_signal(&signals, store_path, started_at) == SIGUSR1) {
+		notify_supervisor(NOTIFY_RELOADING, "reads the configuration again");
 		settings = settings_load(path, &err);
 		if (settings == NULL) {
 			log_error("%s; the configuration in force stays", err.text);
+			notify_supervisor(NOTIFY_READY, "%s; the configuration in force stays",
+			                  err.text);
 			continue;
 		}
+		free(store_path);
+		store_path = xstrdup(settings->config->store);
 		passwords_reload(passwords, settings_share(settings));
 		schedule_reload(schedule, settings);
 		log_info("read %s again", path);
+		notify_supervisor(NOTIFY_READY, "read %s again", path);
 	}
+	free(store_path);
+	notify_supervisor(NOTIFY_STOPPING, "ends what is under way");
 	if (!schedule_stop(schedule, STOP_WAIT_S))
 		log_warning("stopped in the middle of a poll; what was in hand comes again");
 	else if (passwords_stop(passwords, PASSWORDS_WAIT_S)) {

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fetcher/advice.h"
@@ -29,7 +30,9 @@
 #define IDLE_TIMEOUT_MS    20000
 #define TOTAL_TIMEOUT_MS   60000
 
-enum state { STATE_OK, STATE_FAILED, STATE_NONE };
+enum state { STATE_OK, STATE_FAILED, STATE_NONE, STATE_WARNING };
+
+#define CERTIFICATE_SOON_S (14 * 86400)
 
 struct trial {
 	const struct config *config;
@@ -52,7 +55,7 @@ static void say(struct trial *trial, enum state state, const char *check, const 
 static void say(struct trial *trial, enum state state, const char *check, const char *advice,
                 const char *format, ...)
 {
-	static const char *const names[] = {"ok", "failed", "none"};
+	static const char *const names[] = {"ok", "failed", "none", "warning"};
 	va_list args;
 	char *text;
 
@@ -208,6 +211,18 @@ static void check_listing(struct trial *trial, struct pop3 *pop3)
 		    "%s", err.text);
 }
 
+/* An expired one was refused before this. */
+static void check_certificate(struct trial *trial, const struct server *server, int64_t ends_at)
+{
+	int64_t left_s = ends_at - time(NULL);
+
+	if (ends_at != 0 && left_s < CERTIFICATE_SOON_S)
+		say(trial, STATE_WARNING, "certificate",
+		    "Tell those who run it: nothing will work with an expired one.",
+		    "that of %s:%u expires in %lld days", server->host, (unsigned)server->port,
+		    (long long)left_s / 86400);
+}
+
 static void sign_in_pop3(struct trial *trial, enum pop3_scheme scheme, struct server *server)
 {
 	static const enum security securities[] = {[POP3_SCHEME_TLS] = SECURITY_TLS,
@@ -219,10 +234,12 @@ static void sign_in_pop3(struct trial *trial, enum pop3_scheme scheme, struct se
 	struct advice_case about = {.protocol = ADVICE_POP3,
 	                            .is_tls = scheme == POP3_SCHEME_TLS,
 	                            .preset = preset_of(trial)};
+	int64_t ends_at = 0;
 	struct error err;
 	struct pop3 *pop3;
 
 	server->security = securities[scheme];
+	server->certificate_ends_at_out = &ends_at;
 	pop3 = pop3_open(server, &err);
 	if (pop3 == NULL) {
 		say(trial, STATE_FAILED, "pop3", advice_for(&about, err.text), "%s", err.text);
@@ -230,6 +247,7 @@ static void sign_in_pop3(struct trial *trial, enum pop3_scheme scheme, struct se
 	}
 	say(trial, STATE_OK, "pop3", "", "signed in at %s:%u as %s %s", server->host,
 	    (unsigned)server->port, server->username, words[scheme]);
+	check_certificate(trial, server, ends_at);
 	check_listing(trial, pop3);
 }
 
@@ -268,10 +286,12 @@ static void check_relay(struct trial *trial)
 	char host[ENDPOINT_HOST_SIZE];
 	enum relay_scheme scheme;
 	struct advice_case about;
+	int64_t ends_at = 0;
 	struct error err;
 	bool is_tls;
 
 	server.host = host;
+	server.certificate_ends_at_out = &ends_at;
 	if (config_relay(trial->account, &scheme, host, &server.port) != 1) {
 		say(trial, STATE_NONE, "relay", "", "mail goes the way that Postfix knows itself");
 		return;
@@ -296,6 +316,7 @@ static void check_relay(struct trial *trial)
 	else
 		say(trial, STATE_OK, "relay", "", "signed in at %s:%u as %s over TLS%s", host,
 		    (unsigned)server.port, server.username, is_tls ? "" : " (STARTTLS)");
+	check_certificate(trial, &server, ends_at);
 }
 
 /* The transport that the map gives an address, a heap string; NULL: none, or *err. */

@@ -9,8 +9,8 @@
  *
  * What is found goes to standard output, a line a check as soon as it is made:
  *     state TAB check TAB text TAB advice LF
- * state: ok, failed or none (there is nothing to check); check: account, password,
- * pop3, inbox, relay, transport_map; advice: what to do, or empty.  No tab
+ * state: ok, failed, warning or none (there is nothing to check); check: account, password,
+ * pop3, certificate, inbox, relay, transport_map; advice: what to do, or empty.  No tab
  * or other control character stands inside one.
  */
 

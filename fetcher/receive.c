@@ -84,7 +84,7 @@ static int on_message(void *context, const struct pop3_item *item, const char *b
 {
 	struct session *session = context;
 	const struct poll_job *job = session->job;
-	char queue_id[DELIVER_QUEUE_ID_SIZE];
+	char queue_id[DELIVER_QUEUE_ID_SIZE], name[64], uidl[100];
 	struct error cause = {0};
 
 	session->bytes += length;
@@ -101,7 +101,9 @@ static int on_message(void *context, const struct pop3_item *item, const char *b
 		session->result->is_local_failure = true;
 		return error_set(err, cause.kind, "%s", cause.text);
 	}
-	log_debug("fetch %s: message %s is queued as %s", job->account->name, item->uidl, queue_id);
+	log_info("%s: account=%s, uidl=%s, bytes=%zu, status=fetched", queue_id,
+	         log_value(name, sizeof(name), job->account->name),
+	         log_value(uidl, sizeof(uidl), item->uidl), length);
 	session->result->delivered++;
 	session->refused_in_a_row = 0;
 	if (job->account->leave_s == 0)

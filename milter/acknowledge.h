@@ -9,7 +9,8 @@
  * be human mail of a customer that names the account in To or Cc, or that was
  * fetched for it, its authentication must not have failed, and its sender be a
  * plain address (no literal, route or quoted string) and no list, program or
- * address of ours.  NULL: nobody.
+ * address of ours; of a colleague's mail it may be one of ours that is no account, where the
+ * account has internal customers.  NULL: nobody.
  * The address is the mail's.  plan->record must know its class and auth.
  */
 const char *acknowledge_recipient(const struct plan *plan, const struct mail *mail);

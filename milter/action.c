@@ -79,7 +79,8 @@ void action_read(struct action_request *out, const struct mail *mail)
 void action_record(const struct action_request *request, const struct mail *mail,
                    struct record *record)
 {
-	*record = (struct record){.is_action = true,
+	*record = (struct record){.config = mail->policy->config,
+	                          .is_action = true,
 	                          .action = request->action,
 	                          .notice = request->notice,
 	                          .from = mail_from(mail),

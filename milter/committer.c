@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/memory.h"
+#include "lib/store/daemon.h"
 
 #define BATCH_MAX        64
 #define CHECKPOINT_PAGES 1000
@@ -45,6 +47,8 @@ struct committer {
 	struct committer_totals totals;
 
 	struct store *store;
+	int64_t started_at;
+	bool is_introduced; /* to the store that is open */
 	unsigned idle_ticks;
 	bool is_failing; /* the last batch could not be written */
 };
@@ -149,9 +153,28 @@ static int open_store(struct committer *committer, struct error *err)
 		store_close(committer->store);
 		committer->store = NULL;
 	}
-	if (committer->store == NULL)
+	if (committer->store == NULL) {
 		committer->store = store_open(committer->options.store_path, STORE_WRITE, err);
+		committer->is_introduced = committer->options.version == NULL;
+		if (committer->store != NULL && store_upgrade_copy(committer->store) != NULL)
+			log_info("upgraded the store %s; as it was it stands in %s",
+			         committer->options.store_path,
+			         store_upgrade_copy(committer->store));
+	}
 	return committer->store != NULL ? 0 : -1;
+}
+
+/* What fails is tried again at the next tick: no message waits for it long. */
+static void introduce(struct committer *committer)
+{
+	struct error ignored;
+
+	if (committer->store == NULL || committer->is_introduced || committer->is_failing)
+		return;
+	committer->is_introduced =
+		store_set_daemon(committer->store, DAEMON_MILTER, committer->options.version,
+	                         getpid(), committer->started_at, store_clock_ms() + PROBE_MS,
+	                         &ignored) == 0;
 }
 
 static void checkpoint(struct committer *committer, unsigned min_pages, bool is_idle)
@@ -260,6 +283,7 @@ static void *run(void *argument)
 		} else if (++committer->idle_ticks == IDLE_TICKS) {
 			checkpoint(committer, 1, true);
 		}
+		introduce(committer);
 		committer->options.on_tick(committer->options.tick_context);
 	}
 	checkpoint(committer, 1, true);
@@ -271,6 +295,7 @@ struct committer *committer_start(const struct committer_options *options)
 	struct committer *committer = xzalloc(sizeof(*committer));
 
 	committer->options = *options;
+	committer->started_at = time(NULL);
 	committer->last = &committer->first;
 	pthread_mutex_init(&committer->mutex, NULL);
 	cond_init_monotonic(&committer->wakeup);

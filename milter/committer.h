@@ -20,6 +20,7 @@ struct committer_options {
 	/* Called by the thread between batches and about once a second when idle. */
 	void (*on_tick)(void *context);
 	void *tick_context;
+	const char *version; /* of this program, static: put into the store; NULL: it is not */
 };
 
 /* Start the thread. It opens the store itself, so that a store that fails comes back alone. */

@@ -7,6 +7,7 @@
 #include "lib/base/memory.h"
 #include "lib/conversation/token.h"
 #include "lib/mail/auth.h"
+#include "lib/mail/program.h"
 #include "milter/acknowledge.h"
 #include "milter/token_address.h"
 
@@ -71,8 +72,9 @@ void inbound_record(struct plan *plan, const struct mail *mail)
 {
 	const struct config *config = mail->policy->config;
 	struct record *record = &plan->record;
-	bool is_customer = !mail->is_from_inside && mail_from(mail)[0] != '\0' &&
-	                   config_account_by_address(config, mail_from(mail)) == NULL;
+	bool is_person = mail_from(mail)[0] != '\0' &&
+	                 config_account_by_address(config, mail_from(mail)) == NULL;
+	bool is_human = class_is_human(record->class) && plan->route != ROUTE_ALERT;
 
 	record->direction = plan->route == ROUTE_INBOUND ? DIRECTION_IN : DIRECTION_INTERNAL;
 	/* An answer to an address of ours would not reach the customer. */
@@ -82,10 +84,13 @@ void inbound_record(struct plan *plan, const struct mail *mail)
 		plan->account != NULL && plan->account->opens_new && !is_report(record->class);
 	if (plan->account != NULL && plan->route != ROUTE_ALERT)
 		record->reference_type = plan->account->reference_type;
-	if (record->direction == DIRECTION_IN && class_is_human(record->class) && is_customer) {
+	if (record->direction == DIRECTION_IN && is_human && is_person && !mail->is_from_inside) {
 		record->starts_wait = true;
 		record->reopens = true;
 	}
+	record->answers_colleagues =
+		plan->route == ROUTE_INTERNAL && is_human && !address_is_program(mail_from(mail));
+	record->asks_as_colleague = record->answers_colleagues && is_person;
 	/* Our verifiers never saw fetched mail: whoever wrote it could write their name. */
 	if (config->authserv_id != NULL)
 		record->auth = mail->fetched_for != NULL
@@ -113,6 +118,10 @@ static void edit_tag(const struct plan *plan, const struct recorded *recorded,
 	char *class;
 
 	/* Each goes to the top, so the last one here is the first to be read. */
+	if (is_found && recorded->related != 0) {
+		conversation_id_format(recorded->related, conversation);
+		edit_insert_field(edits, "Rejoinder-Related", conversation);
+	}
 	if (is_found && recorded->reference_type != NULL)
 		edit_insert_field(edits, "Rejoinder-Reference-Type", recorded->reference_type);
 	if (is_found && recorded->reference != NULL)
@@ -147,10 +156,21 @@ static bool may_get(const struct config *config, const char *owner)
 	       config_incoming_for_rcpt(config, owner, &detail, &detail_length) == NULL;
 }
 
-/* Is a recipient to be delivered to the owner (and not, or not only, where it is addressed)? */
-static bool goes_to_owner(const struct rcpt *rcpt, const char *owner)
+/*
+ * Does a recipient stand for the conversation?  For who is outside each address of an
+ * account does; a colleague who writes to the bare address means whoever reads it, whatever
+ * thread his client names.
+ */
+static bool is_of_conversation(const struct mail *mail, const struct rcpt *rcpt)
 {
-	return owner != NULL && rcpt->account != NULL &&
+	return rcpt->account != NULL &&
+	       (rcpt->conversation != 0 || !mail_is_trusted(mail) || !mail->is_from_inside);
+}
+
+/* Is a recipient to be delivered to the owner (and not, or not only, where it is addressed)? */
+static bool goes_to_owner(const struct mail *mail, const struct rcpt *rcpt, const char *owner)
+{
+	return owner != NULL && is_of_conversation(mail, rcpt) &&
 	       (rcpt->account->deliver == DELIVER_OWNER || rcpt->account->deliver == DELIVER_BOTH);
 }
 
@@ -159,10 +179,13 @@ static bool goes_to_owner(const struct rcpt *rcpt, const char *owner)
  * add and to delete him would leave nobody.  A token of another conversation
  * too, whose owner is not known here.
  */
-static bool stays(const struct rcpt *rcpt, const char *owner, int64_t conversation)
+static bool stays(const struct mail *mail, const struct rcpt *rcpt, const char *owner,
+                  int64_t conversation)
 {
 	if (rcpt->account == NULL)
 		return true;
+	if (!is_of_conversation(mail, rcpt))
+		return rcpt->account->deliver != DELIVER_NONE;
 	switch (rcpt->account->deliver) {
 	case DELIVER_OWNER:
 		return owner == NULL || address_equal(rcpt->address, owner) ||
@@ -182,9 +205,9 @@ static void edit_recipients(const struct mail *mail, const char *owner, int64_t 
 
 	for (size_t i = 0; i < mail->rcpt_count; i++) {
 		const struct rcpt *rcpt = &mail->rcpts[i];
-		if (goes_to_owner(rcpt, owner))
+		if (goes_to_owner(mail, rcpt, owner))
 			needs_owner = true;
-		if (!stays(rcpt, owner, conversation))
+		if (!stays(mail, rcpt, owner, conversation))
 			continue;
 		remaining++;
 		if (address_equal(rcpt->address, owner))
@@ -197,7 +220,7 @@ static void edit_recipients(const struct mail *mail, const char *owner, int64_t 
 	}
 	edits->is_discard = remaining == 0;
 	for (size_t i = 0; i < mail->rcpt_count && remaining > 0; i++)
-		if (!stays(&mail->rcpts[i], owner, conversation))
+		if (!stays(mail, &mail->rcpts[i], owner, conversation))
 			edit_delete_rcpt(edits, mail->rcpts[i].given);
 }
 

@@ -6,6 +6,7 @@
 
 #include "lib/base/daemon.h"
 #include "lib/base/log.h"
+#include "lib/base/notify.h"
 #include "lib/base/version.h"
 #include "milter/server.h"
 
@@ -47,10 +48,14 @@ static void reload_if_wanted(void *context)
 	if (!is_reload_wanted)
 		return;
 	is_reload_wanted = 0;
-	if (policy_load(reload->policies, reload->path, &err) < 0)
+	notify_supervisor(NOTIFY_RELOADING, "reads the configuration again");
+	if (policy_load(reload->policies, reload->path, &err) < 0) {
 		log_error("%s; the configuration in force stays", err.text);
-	else
+		notify_supervisor(NOTIFY_READY, "%s; the configuration in force stays", err.text);
+	} else {
 		log_info("read %s again", reload->path);
+		notify_supervisor(NOTIFY_READY, "read %s again", reload->path);
+	}
 }
 
 static int serve(const char *path, struct policy_holder *policies)
@@ -59,7 +64,8 @@ static int serve(const char *path, struct policy_holder *policies)
 	const struct policy *policy = policy_acquire(policies);
 	const struct config *config = policy->config;
 	struct reload reload = {policies, path};
-	struct committer_options options = {config->store, reload_if_wanted, &reload};
+	struct committer_options options = {config->store, reload_if_wanted, &reload,
+	                                    REJOINDER_VERSION};
 	struct services services = {.policies = policies};
 	struct committer_totals totals;
 	struct error err;
@@ -76,9 +82,11 @@ static int serve(const char *path, struct policy_holder *policies)
 	services.bad_token_senders = hourly_new();
 	services.committer = committer_start(&options);
 	log_info("version %s listens on %s", REJOINDER_VERSION, config->milter_socket);
+	notify_supervisor(NOTIFY_READY, "listens on %s", config->milter_socket);
 	result = server_run(config->commit_timeout_ms, &err);
 	if (result < 0)
 		log_error("%s", err.text);
+	notify_supervisor(NOTIFY_STOPPING, "writes what waits");
 	committer_stop(services.committer, &totals);
 	readers_free(services.readers);
 	hourly_free(services.bad_token_senders);

@@ -10,6 +10,7 @@
 #include "lib/base/pattern.h"
 #include "lib/conversation/token.h"
 #include "lib/mail/address.h"
+#include "lib/mail/program.h"
 #include "lib/mail/subject.h"
 #include "milter/limit.h"
 
@@ -43,28 +44,43 @@ static const char *const revealing_fields[] = {
 };
 
 static const struct account *account_of(const struct config *config, const char *from,
-                                        bool is_opted_in)
+                                        bool is_opted_in, const char **reason_out)
 {
-	const struct account *own = config_account_by_address(config, from);
+	const struct account *own = config_account_by_address(config, from), *by_default;
 
+	*reason_out = "its From is the account's address";
 	if (own != NULL && own->is_outgoing)
 		return own;
+	*reason_out = "the account's senders name its author";
 	for (size_t i = 0; i < config->account_count; i++) {
 		const struct account *account = &config->accounts[i];
 		if (account->is_enabled && account->is_outgoing &&
 		    pattern_list_matches(&account->senders, from))
 			return account;
 	}
-	if (own != NULL || is_opted_in || pattern_list_matches(&config->senders, from))
-		return config_default_outgoing(config, address_domain(from));
-	return NULL;
+	if (own != NULL)
+		*reason_out = "its From is an incoming account's, so the default one is taken";
+	else if (is_opted_in)
+		*reason_out = "a field in it asks for an account, so the default one is taken";
+	else if (pattern_list_matches(&config->senders, from))
+		*reason_out = "senders of [rejoinder] name its author, so the default one is taken";
+	else
+		*reason_out = "no account names its author: left as it is";
+	if (own == NULL && !is_opted_in && !pattern_list_matches(&config->senders, from))
+		return NULL;
+	by_default = config_default_outgoing(config, address_domain(from));
+	if (by_default == NULL)
+		*reason_out = "no account is the default outgoing one of its author's domain";
+	return by_default;
 }
 
-const struct account *outbound_account(const struct mail *mail, bool is_opted_in)
+const struct account *outbound_account(const struct mail *mail, bool is_opted_in,
+                                       const char **reason_out)
 {
+	*reason_out = "it has not one author in one From";
 	if (!mail->has_one_author)
 		return NULL;
-	return account_of(mail->policy->config, mail_from(mail), is_opted_in);
+	return account_of(mail->policy->config, mail_from(mail), is_opted_in, reason_out);
 }
 
 /* The name of a field that stands there more often than its surplus can be removed, or NULL. */
@@ -86,6 +102,7 @@ static bool is_author_named(const struct mail *mail, bool is_opted_in)
 {
 	const struct config *config = mail->policy->config;
 	bool has_author = false, is_named = false;
+	const char *reason;
 
 	for (unsigned i = 1; i <= FROM_FIELDS_READ; i++) {
 		const struct field *field = header_field(&mail->header, "From", i);
@@ -96,12 +113,14 @@ static bool is_author_named(const struct mail *mail, bool is_opted_in)
 		address_list_parse(&authors, field->value, field->length, AUTHORS_READ);
 		for (size_t j = 0; j < authors.count; j++) {
 			has_author = true;
-			if (account_of(config, authors.items[j].address, is_opted_in) != NULL)
+			if (account_of(config, authors.items[j].address, is_opted_in, &reason) !=
+			    NULL)
 				is_named = true;
 		}
 		address_list_release(&authors);
 	}
-	return has_author ? is_named : account_of(config, mail->sender, is_opted_in) != NULL;
+	return has_author ? is_named
+	                  : account_of(config, mail->sender, is_opted_in, &reason) != NULL;
 }
 
 bool outbound_is_unreadable(const struct plan *plan, const struct mail *mail,
@@ -129,20 +148,26 @@ bool outbound_is_unreadable(const struct plan *plan, const struct mail *mail,
 	return is_author_named(mail, plan->is_opted_in);
 }
 
-bool outbound_may_rewrite(const struct mail *mail, const struct account *account)
+bool outbound_may_rewrite(const struct mail *mail, const struct account *account,
+                          const char **reason_out)
 {
 	const struct config *config = mail->policy->config;
-	const char *from = mail_from(mail);
+	const char *from = mail_from(mail), *why = NULL;
 
 	if (pattern_list_matches(&config->exclude_senders, from) ||
 	    pattern_list_matches(&account->exclude_senders, from))
-		return false;
+		why = "exclude_senders name its author";
 	for (size_t i = 0; i < mail->rcpt_count; i++)
 		if (pattern_list_matches(&config->exclude_recipients, mail->rcpts[i].address) ||
 		    pattern_list_matches(&account->exclude_recipients, mail->rcpts[i].address))
-			return false;
-	return endless_field(&mail->header) == NULL &&
-	       (account->replies_always || !mail->has_outside_reply_to);
+			why = "exclude_recipients name one of its recipients";
+	if (why == NULL && endless_field(&mail->header) != NULL)
+		why = "a field stands in it more often than it could be removed";
+	if (why == NULL && !account->replies_always && mail->has_outside_reply_to)
+		why = "its Reply-To leads to an address outside";
+	if (why != NULL)
+		*reason_out = why;
+	return why == NULL;
 }
 
 /*
@@ -198,28 +223,13 @@ static enum message_class outbound_class(const struct mail *mail)
 }
 
 /* Addresses that programs write from, whatever their mail looks like. */
-static bool is_program(const char *from)
-{
-	static const char *const programs[] = {
-		"noreply",    "no-reply", "donotreply", "do-not-reply", "mailer-daemon",
-		"postmaster", "root",     "daemon",     "www-data",     "nobody",
-	};
-	size_t local_length = strcspn(from, "@");
-
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		if (strlen(programs[i]) == local_length &&
-		    strncasecmp(programs[i], from, local_length) == 0)
-			return true;
-	return false;
-}
-
 /* Answers go to people: not to an account, which has its own way, and not to a program. */
 static bool may_own(const struct config *config, const char *from)
 {
 	const char *detail;
 	size_t detail_length;
 
-	return !is_program(from) && config_account_by_address(config, from) == NULL &&
+	return !address_is_program(from) && config_account_by_address(config, from) == NULL &&
 	       config_incoming_for_rcpt(config, from, &detail, &detail_length) == NULL;
 }
 
@@ -245,6 +255,8 @@ void outbound_record(struct plan *plan, const struct mail *mail)
 
 	if (is_untouchable(mail)) {
 		plan->route = ROUTE_STRIP;
+		plan->reason = mail->has_calendar ? "invitations are left as they are"
+		                                  : "list mail and reports are left as they are";
 		return;
 	}
 	record->direction = DIRECTION_OUT;
@@ -253,7 +265,7 @@ void outbound_record(struct plan *plan, const struct mail *mail)
 	record->match.is_outbound = true;
 	record->match.may_open = plan->route == ROUTE_OUTBOUND;
 	record->adds_participants = true;
-	record->ends_waits = is_human && !is_program(from);
+	record->ends_waits = is_human && !address_is_program(from);
 	if (is_human && mail->is_from_inside && may_own(config, from))
 		record->owner = from;
 

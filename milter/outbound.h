@@ -9,15 +9,18 @@
  * The account that outbound mail of this author leaves by: the one whose address
  * From is; else the first whose senders match; else, for an author who is named
  * or a message that opted in, the default outgoing account of From's domain.
- * NULL: nobody named this author.
+ * NULL: nobody named this author.  *reason_out says why, in words.
  */
-const struct account *outbound_account(const struct mail *mail, bool is_opted_in);
+const struct account *outbound_account(const struct mail *mail, bool is_opted_in,
+                                       const char **reason_out);
 
 /*
  * May the message be rewritten: neither its sender nor a recipient is excluded
  * and, unless the account wants all answers, its Reply-To leads to no foreign address.
+ * *reason_out is written only when it may not.
  */
-bool outbound_may_rewrite(const struct mail *mail, const struct account *account);
+bool outbound_may_rewrite(const struct mail *mail, const struct account *account,
+                          const char **reason_out);
 
 #define OUTBOUND_REASON_SIZE 80
 

@@ -21,6 +21,24 @@ const char *route_name(enum route route)
 	return route_names[route];
 }
 
+const char *route_status(enum route route)
+{
+	switch (route) {
+	case ROUTE_OUTBOUND:
+		return "rewritten";
+	case ROUTE_TRACKED:
+		return "tracked";
+	case ROUTE_INTERNAL:
+		return "internal";
+	case ROUTE_INBOUND:
+		return "tagged";
+	case ROUTE_ALERT:
+		return "alert";
+	default:
+		return "stripped";
+	}
+}
+
 static bool has_fields_of_ours(const struct mail *mail)
 {
 	for (size_t i = 0; i < mail->header.count; i++)
@@ -58,13 +76,16 @@ static void ask_store(struct plan *plan, const struct mail *mail, enum route if_
 
 static void route_outbound(struct plan *plan, const struct mail *mail)
 {
+	plan->reason = "it says Rejoinder: no";
 	if (says(mail, "Rejoinder", "no"))
 		return;
 	plan->is_opted_in = says(mail, "Rejoinder", "yes") ||
 	                    header_get(&mail->header, "Rejoinder-Reference") != NULL;
-	plan->account = outbound_account(mail, plan->is_opted_in);
-	if (plan->account != NULL && outbound_may_rewrite(mail, plan->account)) {
+	plan->account = outbound_account(mail, plan->is_opted_in, &plan->reason);
+	if (plan->account != NULL && outbound_may_rewrite(mail, plan->account, &plan->reason)) {
 		plan->route = ROUTE_OUTBOUND;
+		plan->account_reason = plan->reason;
+		plan->reason = "staff write to the outside, and an account is named for it";
 		return;
 	}
 	plan->account = NULL;
@@ -72,10 +93,19 @@ static void route_outbound(struct plan *plan, const struct mail *mail)
 		ask_store(plan, mail, ROUTE_TRACKED);
 }
 
-/* The account that a message came in by: of several the first that opens conversations. */
+/*
+ * The account that a message came in by: of several the first that opens conversations, and of
+ * those one where a colleague can wait comes first for him.
+ */
 static const struct account *incoming_account(const struct mail *mail)
 {
 	const struct account *first = NULL;
+
+	for (size_t i = 0; i < mail->rcpt_count && mail->is_from_inside; i++) {
+		const struct account *account = mail->rcpts[i].account;
+		if (account != NULL && account->opens_new && account->has_internal_customers)
+			return account;
+	}
 
 	for (size_t i = 0; i < mail->rcpt_count; i++) {
 		const struct account *account = mail->rcpts[i].account;
@@ -96,22 +126,35 @@ void plan_route(struct plan *plan, const struct mail *mail)
 	plan->account = incoming_account(mail);
 	action_read(&plan->action, mail);
 
-	if (plan->action.is_there)
+	if (plan->action.is_there) {
+		plan->reason = "it goes to a link of an alert, and to nobody else";
 		plan->route = ROUTE_ACTION;
-	else if (mail->is_alert)
+	} else if (mail->is_alert) {
+		plan->reason = "it has the mark of our scheduler";
 		plan->route = mail->has_own_id ? ROUTE_ALERT : ROUTE_STRIP;
-	else if (is_staff && mail->has_outside_rcpt)
+	} else if (is_staff && mail->has_outside_rcpt) {
 		route_outbound(plan, mail);
-	else if (is_staff && mail->is_from_inside && mail->has_account_rcpt)
+	} else if (is_staff && mail->is_from_inside && mail->has_account_rcpt) {
+		plan->reason = "staff write to an account, and to nobody outside";
 		plan->route = ROUTE_INTERNAL;
-	else if (is_staff && mail->is_from_inside)
+	} else if (is_staff && mail->is_from_inside) {
+		plan->reason = "staff write to people inside only";
 		ask_store(plan, mail, ROUTE_INTERNAL);
-	else if (mail_is_trusted(mail) && mail->has_outside_rcpt)
-		return; /* our own reports and receipts to the outside: no tag leaves */
-	else if (mail->has_account_rcpt || looks_like_report(mail))
+	} else if (mail_is_trusted(mail) && mail->has_outside_rcpt) {
+		/* No tag leaves. */
+		plan->reason = "our own side reports to the outside";
+	} else if (mail->has_account_rcpt) {
+		plan->reason = mail->fetched_for != NULL
+		                       ? "our fetcher brings it for an account"
+		                       : "a recipient is the address of an account";
 		plan->route = ROUTE_INBOUND;
-	else
+	} else if (looks_like_report(mail)) {
+		plan->reason = "it may be a report on a message of ours";
+		plan->route = ROUTE_INBOUND;
+	} else {
+		plan->reason = "no recipient is the address of an account";
 		ask_store(plan, mail, ROUTE_INBOUND);
+	}
 }
 
 /* What every route records alike. */
@@ -122,11 +165,17 @@ static void record_common(struct plan *plan, const struct mail *mail)
 
 	if (subject != NULL)
 		plan->subject = subject_decode(subject->value, subject->length, 500);
+	record->config = mail->policy->config;
 	record->class = mail->classification.class;
 	record->rule = mail->classification.rule;
 	record->received_at = mail->received_at;
 	record->msgid = mail->msgid;
 	record->from = mail_from(mail);
+	if (mail->from.count > 0)
+		plan->from_name =
+			address_phrase_text(mail->from.items[0].phrase, RECORD_NAME_BYTES);
+	if (plan->from_name != NULL && plan->from_name[0] != '\0')
+		record->from_name = plan->from_name;
 	record->subject = plan->subject;
 	record->names = mail->names;
 	record->name_count = mail->name_count;
@@ -222,6 +271,7 @@ void plan_edits(const struct plan *plan, const struct mail *mail, const struct r
 void plan_release(struct plan *plan)
 {
 	free(plan->subject);
+	free(plan->from_name);
 	free(plan->text);
 	free(plan->reference);
 	free(plan->added_msgid);

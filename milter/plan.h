@@ -37,11 +37,14 @@ struct plan {
 	const struct account
 		*account; /* outbound: the account it leaves by; else the one it came in by */
 	bool is_opted_in; /* outbound: by a field of the message */
+	/* Why, in words, for whoever explains it; what the store says comes on top of it. */
+	const char *reason;
+	const char *account_reason; /* of the account that it leaves by, or NULL */
 	struct action_request action;
 
 	/* At the end of the message. */
 	struct record record;
-	char *subject, *text, *reference, *added_msgid, *final_from;
+	char *subject, *from_name, *text, *reference, *added_msgid, *final_from;
 	const char **recipients, **counted;
 	struct record_failure *failures;
 	struct match_id ids[MATCH_IDS_MAX]; /* those of the mail and of what a report returns */
@@ -64,5 +67,7 @@ void plan_edits(const struct plan *plan, const struct mail *mail, const struct r
 void plan_release(struct plan *plan);
 
 const char *route_name(enum route route);
+/* What the log says of a message that was dealt with: "rewritten". */
+const char *route_status(enum route route);
 
 #endif

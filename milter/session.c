@@ -153,6 +153,11 @@ void session_add_field(struct session *session, const char *name, const char *va
 		header_add(&session->work->mail->header, name, value, strlen(value));
 }
 
+size_t session_add_header(struct session *session, const char *bytes, size_t length)
+{
+	return header_parse(&session->work->mail->header, bytes, length);
+}
+
 /*
  * Ask the store whether it knows an id of the message.  When it cannot be read,
  * mail that is not plainly ours passes: an id of our own would have said so
@@ -243,6 +248,14 @@ static int record(struct session *session, struct error *err)
 
 	if (work->mail->client.is_local && timeout_ms > LOCAL_TIMEOUT_MS)
 		timeout_ms = LOCAL_TIMEOUT_MS;
+	if (session->services->rehearsal != NULL) {
+		const struct rehearsal *rehearsal = session->services->rehearsal;
+
+		result = rehearsal->record(rehearsal->context, &work->plan.record,
+		                           &session->recorded, err);
+		session->is_recorded = result == 0;
+		return result;
+	}
 	result = committer_record(session->services->committer, &work->plan.record,
 	                          &session->recorded, store_clock_ms() + timeout_ms, work,
 	                          work_free, err);
@@ -355,24 +368,6 @@ static void end_action(struct session *session, const char *queue_id, struct out
 	session->status = "done";
 }
 
-static const char *status_of(const struct session *session)
-{
-	switch (session->work->plan.route) {
-	case ROUTE_OUTBOUND:
-		return "rewritten";
-	case ROUTE_TRACKED:
-		return "tracked";
-	case ROUTE_INTERNAL:
-		return "internal";
-	case ROUTE_INBOUND:
-		return "tagged";
-	case ROUTE_ALERT:
-		return "alert";
-	default:
-		return "stripped";
-	}
-}
-
 void session_end_message(struct session *session, const char *queue_id, struct outcome *outcome)
 {
 	struct work *work = session->work;
@@ -426,9 +421,18 @@ void session_end_message(struct session *session, const char *queue_id, struct o
 	           &outcome->edits);
 	/* A report of somebody else's mail, an invitation: looked at, and nothing done. */
 	if (outcome->edits.count > 0 || (session->is_recorded && session->recorded.status == 0))
-		session->status = status_of(session);
+		session->status = route_status(session->work->plan.route);
 	if (session->is_recorded && session->recorded.status != 0 && !work->mail->has_account_rcpt)
 		session->status = outcome->edits.count > 0 ? "stripped" : NULL;
+}
+
+void session_decision(const struct session *session, struct decision *out)
+{
+	*out = (struct decision){.mail = session->work->mail,
+	                         .plan = &session->work->plan,
+	                         .recorded = session->is_recorded ? &session->recorded : NULL,
+	                         .status = session->status,
+	                         .reason = session->reason[0] != '\0' ? session->reason : NULL};
 }
 
 static void write_log_line(const struct session *session, bool are_applied)
@@ -460,6 +464,8 @@ static void write_log_line(const struct session *session, bool are_applied)
 		(void)buffer_append_text(&line, ", repeat=yes");
 	if (is_found && recorded->is_capped)
 		(void)buffer_append_text(&line, ", capped=yes");
+	if (is_found && recorded->is_crowded)
+		(void)buffer_append_text(&line, ", crowded=yes");
 	if (work->mail->bad_tokens > 0)
 		(void)buffer_printf(&line, ", bad_tokens=%u", work->mail->bad_tokens);
 	if (work->mail->header.is_truncated)

@@ -9,6 +9,7 @@
 #include "milter/committer.h"
 #include "milter/edits.h"
 #include "milter/hourly.h"
+#include "milter/plan.h"
 #include "milter/policy.h"
 #include "milter/readers.h"
 
@@ -19,11 +20,20 @@
  * nothing of libmilter.  Used by one callback at a time, on changing threads.
  */
 
+/* Stands in the committer's place where nothing is to be recorded. */
+struct rehearsal {
+	/* As store_record() for one record: 0 and *out, or -1 with *err. */
+	int (*record)(void *context, const struct record *record, struct recorded *out,
+	              struct error *err);
+	void *context;
+};
+
 struct services {
 	struct policy_holder *policies;
 	struct readers *readers;
 	struct committer *committer;
-	struct hourly *bad_token_senders; /* who was complained of; NULL: nobody is spared */
+	struct hourly *bad_token_senders;  /* who was complained of; NULL: nobody is spared */
+	const struct rehearsal *rehearsal; /* NULL: it is meant seriously */
 };
 
 struct session;
@@ -38,6 +48,8 @@ void session_set_client(struct session *session, const struct sockaddr *address)
 void session_begin(struct session *session, const char *sender, bool is_authenticated);
 void session_add_rcpt(struct session *session, const char *rcpt);
 void session_add_field(struct session *session, const char *name, const char *value);
+/* The fields of a header that lies there, its lines ended by LF. Returns where the body begins. */
+size_t session_add_header(struct session *session, const char *bytes, size_t length);
 
 /* Is the rest of the message wanted, or its end at least? If not, it passes as it is. */
 bool session_end_header(struct session *session);
@@ -60,6 +72,19 @@ void session_end_message(struct session *session, const char *queue_id, struct o
  * the log line of the message.
  */
 void session_finish(struct session *session, bool are_applied);
+
+/*
+ * What the message is and what was decided, for whoever explains it: from
+ * session_end_header() on, until the message is over.  *recorded_out is NULL where
+ * nothing was recorded; status and reason as in the log line, NULL if there is none.
+ */
+struct decision {
+	const struct mail *mail;
+	const struct plan *plan;
+	const struct recorded *recorded;
+	const char *status, *reason;
+};
+void session_decision(const struct session *session, struct decision *out);
 
 /* Forget a message that Postfix gave up. */
 void session_abort(struct session *session);

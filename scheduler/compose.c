@@ -62,7 +62,7 @@ char *compose_answer_address(const struct notice_item *item)
 static void append_links(struct buffer *out, const struct notice *notice,
                          const struct notice_item *item, const struct compose_context *context)
 {
-	const struct account *account = levels_account(context->config, item->account);
+	const struct account *account = config_account_by_name(context->config, item->account);
 	const char *domain =
 		account != NULL ? account->domain : address_domain(context->config->alert_from);
 	char *answer = compose_answer_address(item);
@@ -123,10 +123,15 @@ static void append_alert(struct buffer *out, const struct notice *notice,
 {
 	char ours[SUBJECT_SIZE], duration[WHEN_DURATION_SIZE];
 	char *subject = mail_clean_text(item->subject, MAIL_SUBJECT_BYTES);
+	int64_t left_s = compose_time_left(item, context);
 	struct buffer plain, html;
 
-	snprintf(ours, sizeof(ours),
-	         "Unreplied for %s:", when_describe_wait(duration, item->started_at, context->now));
+	if (left_s > 0)
+		snprintf(ours, sizeof(ours),
+		         "In %s unreplied:", when_describe_left(duration, left_s));
+	else
+		snprintf(ours, sizeof(ours), "Unreplied for %s:",
+		         when_describe_wait(duration, item->started_at, context->now));
 	mail_append_subject(out, ours, subject[0] != '\0' ? subject : "(no subject)");
 	append_links(out, notice, item, context);
 	free(subject);

@@ -1,11 +1,14 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/list.h"
+#include "lib/base/memory.h"
 #include "lib/mail/address.h"
 #include "scheduler/compose_html.h"
 #include "scheduler/compose_links.h"
 #include "scheduler/compose_parts.h"
+#include "scheduler/levels.h"
 #include "scheduler/mail_text.h"
 
 #define HINT            "Your answer goes to the customer; delete what stands below."
@@ -14,6 +17,7 @@
 #define CUT             "[...]"
 #define SUBJECT_BYTES   200
 #define REFERENCE_BYTES 100
+#define RECIPIENTS_MAX  5 /* of a level, named in a warning */
 
 struct fact {
 	const char *label, *value; /* the value may be "": then it is not told */
@@ -22,8 +26,12 @@ struct fact {
 
 /* What an alert says, clean. */
 struct alert {
+	const struct notice_item *item;
 	char *customer, *subject, *reference;
 	char *answer; /* or NULL */
+	/* WARNING customer VERB waited REST: the first sentence; the warning is "" if it is none. */
+	char *warning, *rest;
+	const char *verb;
 	char waited[WHEN_DURATION_SIZE], since[WHEN_SINCE_SIZE], business[WHEN_DURATION_SIZE];
 	struct fact facts[FACT_COUNT];
 	struct string_list lines;  /* of the customer's text */
@@ -52,18 +60,91 @@ static void take_lines(struct string_list *lines, const char *text)
 		string_list_add(lines, CUT);
 }
 
+/* Who are told of a level, each once. */
+static void list_recipients(struct string_list *out, const struct notice_item *item,
+                            const struct alert_level *level, const struct config *config)
+{
+	for (size_t i = 0; i < level->recipients.count; i++) {
+		const char *address = levels_recipient(config, item, level->recipients.items[i]);
+
+		if (!string_list_has_nocase(out, address))
+			string_list_add(out, address);
+	}
+}
+
+/* The same in words: "you, boss@company.test and 2 others". */
+static char *name_recipients(const struct notice *notice, const struct notice_item *item,
+                             const struct alert_level *level, const struct config *config)
+{
+	struct string_list recipients = {0};
+	size_t count, shown;
+	struct buffer out;
+
+	list_recipients(&recipients, item, level, config);
+	count = recipients.count;
+	shown = count <= RECIPIENTS_MAX ? count : RECIPIENTS_MAX - 1;
+	buffer_init(&out, COMPOSED_MAX_BYTES);
+	for (size_t i = 0; i < shown; i++) {
+		const char *address = recipients.items[i];
+		char *name = strcasecmp(address, notice->recipient) == 0
+		                     ? xstrdup("you")
+		                     : mail_clean_text(address, ADDRESS_MAX_BYTES);
+
+		if (i > 0)
+			buffer_append_text(&out, i + 1 == count ? " and " : ", ");
+		buffer_append_text(&out, name);
+		free(name);
+	}
+	if (shown < count)
+		buffer_printf(&out, " and %zu others", count - shown);
+	string_list_release(&recipients);
+	return buffer_take(&out);
+}
+
+/* What an alert says first of all. */
+static void set_sentence(struct alert *alert, const struct notice *notice,
+                         const struct notice_item *item, const struct compose_clock *clock,
+                         const struct compose_context *context)
+{
+	int64_t left_s = compose_time_left(item, context);
+	char left[WHEN_DURATION_SIZE], at[WHEN_SINCE_SIZE];
+	struct told_level told = {0};
+	bool is_found = levels_find(context->config, item, &told);
+	char *recipients;
+
+	if (left_s == 0) {
+		alert->warning = xstrdup("");
+		alert->verb = "has waited";
+		when_describe_wait(alert->waited, item->started_at, context->now);
+		alert->rest = is_found && told.repeat > 0
+		                      ? xasprintf(" for an answer (told again, %d of %d).",
+		                                  told.repeat, told.repeat_count)
+		                      : xstrdup(" for an answer.");
+		return;
+	}
+	recipients = name_recipients(notice, item, told.level, context->config);
+	alert->verb = "will have waited";
+	when_describe_wait(alert->waited, 0, told.level->after_s);
+	alert->warning = xasprintf("In %s, %s, ", when_describe_left(left, left_s),
+	                           when_describe_since(at, told.passes_at, clock));
+	alert->rest = xasprintf("%s for an answer; then an alert goes to %s.",
+	                        told.level->is_business ? " of business time" : "", recipients);
+	free(recipients);
+}
+
 static void alert_init(struct alert *alert, const struct notice *notice,
                        const struct notice_item *item, const struct compose_clock *clock,
                        const struct compose_context *context)
 {
 	*alert = (struct alert){
-		.customer = mail_clean_text(item->customer, ADDRESS_MAX_BYTES),
+		.item = item,
+		.customer = compose_customer(item),
 		.subject = mail_clean_text(item->subject, SUBJECT_BYTES),
 		.reference = mail_clean_text(item->reference, REFERENCE_BYTES),
 		.answer = compose_answer_address(item),
 	};
-	when_describe_wait(alert->waited, item->started_at, context->now);
 	when_describe_since(alert->since, item->started_at, clock);
+	set_sentence(alert, notice, item, clock, context);
 	when_describe_business(alert->business, clock);
 	alert->facts[0] = (struct fact){"Since", alert->since};
 	alert->facts[1] = (struct fact){"Business time", alert->business};
@@ -79,6 +160,8 @@ static void alert_release(struct alert *alert)
 	for (size_t i = 0; i < ACTION_COUNT; i++)
 		free(alert->links[i]);
 	string_list_release(&alert->lines);
+	free(alert->warning);
+	free(alert->rest);
 	free(alert->answer);
 	free(alert->reference);
 	free(alert->subject);
@@ -88,7 +171,8 @@ static void alert_release(struct alert *alert)
 static void write_plain(struct buffer *out, const struct alert *alert)
 {
 	buffer_printf(out, "%s\n\n", alert->answer != NULL ? HINT : NO_ANSWER);
-	buffer_printf(out, "%s has waited %s for an answer.\n\n", alert->customer, alert->waited);
+	buffer_printf(out, "%s%s %s %s%s\n\n", alert->warning, alert->customer, alert->verb,
+	              alert->waited, alert->rest);
 	for (size_t i = 0; i < FACT_COUNT; i++) {
 		const struct fact *fact = &alert->facts[i];
 
@@ -120,8 +204,11 @@ static void write_html_head(struct buffer *out, const struct alert *alert)
 	buffer_printf(out, "<p style=\"margin:0 0 16px;" HTML_MUTED "\">%s</p>\n",
 	              alert->answer != NULL ? HINT : NO_ANSWER);
 	buffer_append_text(out, "<p style=\"margin:0 0 16px;font-size:20px;line-height:1.35\">");
-	html_append_isolated(out, alert->customer);
-	buffer_printf(out, "\nhas waited <b>%s</b> for an answer.</p>\n", alert->waited);
+	html_append_escaped(out, alert->warning);
+	compose_append_customer_html(out, alert->item);
+	buffer_printf(out, "\n%s <b>%s</b>", alert->verb, alert->waited);
+	html_append_escaped(out, alert->rest);
+	buffer_append_text(out, "</p>\n");
 	buffer_append_text(out, "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" "
 	                        "style=\"border-collapse:collapse;margin:0 0 16px;"
 	                        "font-size:16px;line-height:1.5\">\n");

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "lib/conversation/token.h"
-#include "lib/mail/address.h"
 #include "scheduler/compose_html.h"
 #include "scheduler/compose_parts.h"
 #include "scheduler/mail_text.h"
@@ -17,6 +16,7 @@
 
 /* What a digest says of one wait, clean. */
 struct row {
+	const struct notice_item *item;
 	char *customer, *subject, *reference; /* "" if unknown */
 	char conversation[CONVERSATION_ID_SIZE];
 	char waited[WHEN_DURATION_SIZE], since[WHEN_SINCE_SIZE], business[WHEN_DURATION_SIZE];
@@ -26,7 +26,8 @@ static void row_init(struct row *row, const struct notice_item *item,
                      const struct compose_clock *clock, int64_t now)
 {
 	*row = (struct row){
-		.customer = mail_clean_text(item->customer, ADDRESS_MAX_BYTES),
+		.item = item,
+		.customer = compose_customer(item),
 		.subject = mail_clean_text(item->subject, SUBJECT_BYTES),
 		.reference = mail_clean_text(item->reference, REFERENCE_BYTES),
 	};
@@ -64,7 +65,7 @@ static void write_html_row(struct buffer *out, const struct row *row)
 	              "<td style=\"padding:8px 0;border-top:1px solid #8a8f98;"
 	              "vertical-align:top;" HTML_WRAP "\">",
 	              row->waited);
-	html_append_isolated(out, row->customer);
+	compose_append_customer_html(out, row->item);
 	if (row->subject[0] != '\0') {
 		buffer_append_text(out, "<br>\n");
 		html_append_isolated(out, row->subject);

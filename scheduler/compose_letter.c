@@ -14,6 +14,7 @@
 #include "lib/conversation/token.h"
 #include "lib/mail/address.h"
 #include "lib/mail/msgid.h"
+#include "scheduler/compose_when.h"
 #include "scheduler/mail_text.h"
 
 #define BODY_BYTES (COMPOSED_MAX_BYTES / 4) /* quoted-printable makes three of one */
@@ -355,5 +356,120 @@ void compose_limit(struct buffer *out, const struct letter *letter, const struct
 	mail_append_subject(out, "", subject);
 	append_limit_text(out, letter, account, name, day);
 	free(subject);
+	free(name);
+}
+
+/* What is told of one kind of trouble. */
+struct trouble_words {
+	const char *name;   /* of the trouble; one that ends in a blank goes on with whose it is */
+	const char *what;   /* is wrong */
+	const char *broken; /* "WHAT BROKEN since" */
+	const char *well;   /* "WHAT WELL after" */
+	const char *meaning, *cure;
+};
+
+static const struct trouble_words trouble_words[] = {
+	{"inbox ", "the inbox ", "has failed", "is well again",
+         "Its mail stays on the server and is fetched when that works again.",
+         "What to do: `rejoinder accounts` shows each inbox and its last error,\n"
+         "`rejoinder account test` signs in there, and `rejoinder doctor` looks for more.\n"
+         "It is tried again by itself."},
+	{"disk", "the disk of the store", "has been nearly full", "has room again",
+         "When it is full, mail that Rejoinder handles is deferred until there is room.",
+         "What to do: make room there, or give the store a larger disk. `rejoinder doctor`\n"
+         "shows what is free."},
+	{"backup", "the nightly backup", "has failed", "is well again",
+         "The backups that were made before are still there.",
+         "What to do: look at backup_directory in rejoinder.conf and at what\n"
+         "`rejoinder doctor` says. It is tried again the next night."},
+	{"check", "the nightly check of the store", "has failed", "is well again",
+         "The store may be damaged.",
+         "What to do: see what `rejoinder doctor` says. A damaged store is replaced by a\n"
+         "backup; keep the damaged one."},
+	{"purge", "the nightly purge of old mail", "has failed", "is well again",
+         "What is older than `retention` says stays in the store until then.",
+         "What to do: see what `rejoinder doctor` says. It is tried again the next night."},
+};
+static const struct trouble_words other_words = {"",
+                                                 "",
+                                                 "has been in trouble",
+                                                 "is well again",
+                                                 "",
+                                                 "What to do: see what `rejoinder doctor` says."};
+
+static const struct trouble_words *words_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(trouble_words) / sizeof(trouble_words[0]); i++) {
+		const struct trouble_words *words = &trouble_words[i];
+		size_t length = strlen(words->name);
+
+		if (words->name[length - 1] == ' ' ? strncmp(name, words->name, length) == 0
+		                                   : strcmp(name, words->name) == 0)
+			return words;
+	}
+	return &other_words;
+}
+
+/* The body of either letter; what: begins with a small letter. */
+static void append_trouble_text(struct buffer *out, const struct letter *letter,
+                                const struct trouble_words *words, const char *what,
+                                const struct compose_clock *clock)
+{
+	char *detail = mail_clean_text(letter->detail, MAIL_SUBJECT_BYTES);
+	char since[WHEN_SINCE_SIZE], until[WHEN_SINCE_SIZE], lasted[WHEN_DURATION_SIZE];
+	const char *error = detail[0] != '\0' ? detail : "(nothing more is known)";
+	struct buffer body;
+
+	when_describe_since(since, letter->since, clock);
+	when_describe_since(until, letter->created_at, clock);
+	when_describe_wait(lasted, letter->since, letter->created_at);
+	buffer_init(&body, BODY_BYTES);
+	if (letter->kind == LETTER_TROUBLE_BEGAN)
+		buffer_printf(&body,
+		              "%s %s since %s:\n\n    %s\n\n%s%s%s\n\n"
+		              "Another mail comes when it is well, and none before.\n",
+		              what, words->broken, since, error, words->meaning,
+		              words->meaning[0] != '\0' ? "\n\n" : "", words->cure);
+	else
+		buffer_printf(&body,
+		              "%s %s. That was seen %s.\n\n"
+		              "It lasted %s, since %s. What was said of it then:\n\n    %s\n\n"
+		              "There is nothing to do.\n",
+		              what, words->well, until, lasted, since, error);
+	if (body.length > 0 && body.data[0] >= 'a' && body.data[0] <= 'z' && words != &other_words)
+		body.data[0] = (char)(body.data[0] - 'a' + 'A');
+	mail_append_body(out, body.data);
+	buffer_release(&body);
+	free(detail);
+}
+
+void compose_trouble(struct buffer *out, const struct letter *letter,
+                     const struct compose_context *context)
+{
+	const char *zone_name = config_zone_name(context->config, NULL);
+	struct compose_clock clock = {.zone = config_zone(context->config, NULL), .business_s = -1};
+	char *name = mail_clean_text(letter->trouble, MAIL_SUBJECT_BYTES);
+	const struct trouble_words *words = words_of(name);
+	char at[WHEN_SINCE_SIZE], lasted[WHEN_DURATION_SIZE];
+	char *what, *subject;
+
+	if (zone_name != NULL && strcmp(zone_name, ZONE_LOCAL) != 0)
+		clock.zone_name = zone_name;
+	what = xasprintf("%s%s", words->what,
+	                 words == &other_words || words->name[strlen(words->name) - 1] == ' '
+	                         ? name + strlen(words->name)
+	                         : "");
+	if (letter->kind == LETTER_TROUBLE_BEGAN)
+		subject = xasprintf(
+			"%s %s since %s", what, words->broken,
+			when_describe_moment(at, letter->since, letter->created_at, &clock));
+	else
+		subject = xasprintf("%s %s after %s", what, words->well,
+		                    when_describe_wait(lasted, letter->since, letter->created_at));
+	append_operator_head(out, letter, "trouble", context);
+	mail_append_subject(out, "Rejoinder:", subject);
+	append_trouble_text(out, letter, words, what, &clock);
+	free(subject);
+	free(what);
 	free(name);
 }

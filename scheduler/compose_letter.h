@@ -37,4 +37,8 @@ void compose_capped(struct buffer *out, const struct letter *letter,
 void compose_limit(struct buffer *out, const struct letter *letter, const struct account *account,
                    const struct compose_context *context);
 
+/* Write what the operator is told of the beginning or the end of a trouble (trouble.h). */
+void compose_trouble(struct buffer *out, const struct letter *letter,
+                     const struct compose_context *context);
+
 #endif

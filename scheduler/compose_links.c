@@ -31,7 +31,7 @@ const char *links_label(enum action action)
 static const struct account *replies_account(const struct config *config,
                                              const struct notice_item *item)
 {
-	const struct account *account = levels_account(config, item->account);
+	const struct account *account = config_account_by_name(config, item->account);
 	const struct account *replies = NULL;
 
 	if (account == NULL)

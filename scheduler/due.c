@@ -8,7 +8,9 @@
 
 #include "lib/base/log.h"
 #include "lib/base/memory.h"
+#include "lib/base/version.h"
 #include "lib/store/alert.h"
+#include "lib/store/daemon.h"
 #include "lib/store/letter.h"
 #include "lib/store/store.h"
 #include "scheduler/digests.h"
@@ -16,20 +18,28 @@
 #include "scheduler/levels.h"
 #include "scheduler/notices.h"
 #include "scheduler/sending.h"
+#include "scheduler/troubles.h"
+#include "scheduler/upkeep.h"
 
 #define LOOK_MS          1000 /* between two looks at the store */
 #define PLAN_MAX         1000
 #define DUE_MAX          5000 /* in one digest at most */
 #define CHECKPOINT_PAGES 1000
 
+#define INTRODUCE_MS 1000 /* to wait for the write lock; what fails is tried at the next look */
+
 #define REMIND_S 3600 /* between two log lines about the same trouble */
 
 struct due {
 	const char *config_path;
+	int64_t started_at;
+	bool is_introduced; /* to the store that is open */
 	struct sending sending;
 	struct notices notices;
 	struct letters letters;
 	struct digests digests;
+	struct troubles troubles;
+	struct upkeep upkeep;
 	bool is_letters_turn;
 	bool is_replan_wanted;
 	bool is_idle;    /* nothing was left to do at this version of the store, before next_at */
@@ -44,6 +54,7 @@ struct due *due_new(const char *config_path)
 	struct due *due = xzalloc(sizeof(*due));
 
 	due->config_path = config_path;
+	due->started_at = time(NULL);
 	/* The levels may have changed while nobody looked. */
 	due->is_replan_wanted = true;
 	return due;
@@ -53,6 +64,7 @@ void due_free(struct due *due)
 {
 	if (due == NULL)
 		return;
+	upkeep_release(&due->upkeep);
 	sending_rest(&due->sending);
 	store_close(due->sending.store);
 	config_free(due->sending.config);
@@ -106,6 +118,7 @@ int due_load(struct due *due, struct error *err)
 	digests_release(&due->digests);
 	config_free(due->sending.config);
 	due->sending.config = config;
+	due->troubles.looked_at = 0;
 	due->is_idle = false;
 	due->sending.keys = keys;
 	keyring_wipe(&keys);
@@ -122,9 +135,23 @@ static int open_store(struct due *due, struct error *err)
 		                 "there is no store %s: waiting for rejoinder-milter to make it",
 		                 path);
 	due->sending.store = store_open(path, STORE_WRITE, err);
+	due->is_introduced = false;
 	digests_release(&due->digests);
+	due->troubles.looked_at = 0;
 	due->is_idle = false;
+	if (due->sending.store != NULL && store_upgrade_copy(due->sending.store) != NULL)
+		log_info("upgraded the store %s; as it was it stands in %s", path,
+		         store_upgrade_copy(due->sending.store));
 	return due->sending.store != NULL ? 0 : -1;
+}
+
+static void introduce(struct due *due)
+{
+	struct error ignored;
+
+	due->is_introduced =
+		store_set_daemon(due->sending.store, DAEMON_SCHEDULER, REJOINDER_VERSION, getpid(),
+	                         due->started_at, store_clock_ms() + INTRODUCE_MS, &ignored) == 0;
 }
 
 /* 1: there may be more, since as many were listed as may be; 0, or -1 with *err. */
@@ -225,11 +252,17 @@ static int work(struct due *due, struct error *err)
 	if (!store_is_current(due->sending.store))
 		return error_set(err, ERROR_TEMPORARY, "the store %s was removed or replaced",
 		                 due->sending.config->store);
+	if (!due->is_introduced)
+		introduce(due);
 	if (notices_save(&due->notices, &due->sending, err) < 0 ||
 	    letters_save(&due->letters, &due->sending, err) < 0 ||
 	    (due->is_replan_wanted && replan(due, err) < 0) ||
 	    store_data_version(due->sending.store, &version, err) < 0)
 		return -1;
+	if (upkeep_work(&due->upkeep, due->sending.config, due->sending.store, now))
+		due->troubles.looked_at = 0;
+	if (troubles_look(&due->troubles, due->sending.config, due->sending.store, now))
+		due->is_idle = false;
 	if (due->is_idle && version == due->version && now < due->next_at)
 		return 0;
 	due->is_idle = false;

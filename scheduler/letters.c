@@ -13,12 +13,10 @@
 
 #define OLD_S 86400 /* a letter that comes later than this tells nobody anything */
 
-static const char *const kind_names[] = {
-	[LETTER_ACKNOWLEDGEMENT] = "acknowledgement",
-	[LETTER_LIMIT_NEAR] = "limit-near",
-	[LETTER_LIMIT_REACHED] = "limit-reached",
-	[LETTER_SENDER_CAPPED] = "sender-capped",
-};
+static bool is_of_trouble(const struct letter *letter)
+{
+	return letter->kind == LETTER_TROUBLE_BEGAN || letter->kind == LETTER_TROUBLE_ENDED;
+}
 
 int letters_save(struct letters *letters, struct sending *sending, struct error *err)
 {
@@ -29,7 +27,7 @@ int letters_save(struct letters *letters, struct sending *sending, struct error 
 		return 0;
 	if (outcome->retry_at > 0)
 		result = store_retry_letter(sending->store, outcome->id, outcome->retry_at,
-		                            sending_write_deadline(), err);
+		                            outcome->is_untaken, sending_write_deadline(), err);
 	else
 		result = store_end_letter(sending->store, outcome->id,
 		                          outcome->is_dropped ? LETTER_DROPPED : LETTER_SENT,
@@ -39,23 +37,29 @@ int letters_save(struct letters *letters, struct sending *sending, struct error 
 	return result;
 }
 
-/* `letter ID: kind=..., conv=..., account=..., to=..., status=` */
+/* `letter ID: kind=..., conv=..., account=..., to=..., status=`; a trouble has its name before to. */
 static void begin_line(struct buffer *line, const struct letter *letter, const char *to)
 {
 	char conversation[CONVERSATION_ID_SIZE] = "-", account[200], shown[ADDRESS_MAX_BYTES + 1];
 
 	if (letter->conversation != 0)
 		conversation_id_format(letter->conversation, conversation);
-	buffer_printf(line, "letter %" PRId64 ": kind=%s, conv=%s, account=%s, to=%s, status=",
-	              letter->id, kind_names[letter->kind], conversation,
-	              log_value(account, sizeof(account), letter->account),
-	              log_value(shown, sizeof(shown), to));
+	buffer_printf(line, "letter %" PRId64 ": kind=%s, conv=%s, account=%s, ", letter->id,
+	              letter_kind_name(letter->kind), conversation,
+	              log_value(account, sizeof(account), letter->account));
+	if (is_of_trouble(letter))
+		buffer_printf(line, "trouble=%s, ",
+		              log_value(shown, sizeof(shown), letter->trouble));
+	buffer_printf(line, "to=%s, status=", log_value(shown, sizeof(shown), to));
 }
 
 /* Why a letter is not to be sent any more, or NULL. */
 static const char *reason_to_drop(const struct letter *letter, const struct account *account,
                                   int64_t now)
 {
+	/* That of a beginning is ended with the trouble, and that of an end is owed. */
+	if (is_of_trouble(letter))
+		return NULL;
 	if (now - letter->created_at >= OLD_S)
 		return "over a day old";
 	if (letter->kind == LETTER_SENDER_CAPPED)
@@ -80,6 +84,27 @@ static void log_refusal(const struct letter *letter, const char *line, const cha
 		log_error("%sdropped, reason=refused: %s", line, reason);
 }
 
+static void compose_any(struct buffer *mail, const struct letter *letter,
+                        const struct account *account, const struct compose_context *context)
+{
+	switch (letter->kind) {
+	case LETTER_ACKNOWLEDGEMENT:
+		compose_acknowledgement(mail, letter, account, context);
+		break;
+	case LETTER_SENDER_CAPPED:
+		compose_capped(mail, letter, context);
+		break;
+	case LETTER_TROUBLE_BEGAN:
+	case LETTER_TROUBLE_ENDED:
+		compose_trouble(mail, letter, context);
+		break;
+	case LETTER_LIMIT_NEAR:
+	case LETTER_LIMIT_REACHED:
+		compose_limit(mail, letter, account, context);
+		break;
+	}
+}
+
 static void send_letter(struct letters *letters, struct sending *sending,
                         const struct letter *letter, const struct account *account, const char *to,
                         int64_t now, const char *line)
@@ -92,12 +117,7 @@ static void send_letter(struct letters *letters, struct sending *sending,
 	int status;
 
 	buffer_init(&mail, COMPOSED_MAX_BYTES);
-	if (is_acknowledgement)
-		compose_acknowledgement(&mail, letter, account, &context);
-	else if (letter->kind == LETTER_SENDER_CAPPED)
-		compose_capped(&mail, letter, &context);
-	else
-		compose_limit(&mail, letter, account, &context);
+	compose_any(&mail, letter, account, &context);
 	/* No bounce of an acknowledgement comes back, and nobody answers it (RFC 3834 3.3). */
 	status = sending_send(sending, is_acknowledgement ? "" : sending->config->alert_from, to,
 	                      mail.data, mail.length, queue_id, &err);
@@ -109,7 +129,7 @@ static void send_letter(struct letters *letters, struct sending *sending,
 		letters->outcome = outcome_end(letter->id, true);
 		log_refusal(letter, line, err.text);
 	} else {
-		letters->outcome = outcome_retry(letter->id, letter->attempts, time(NULL));
+		letters->outcome = outcome_retry(letter->id, letter->attempts, time(NULL), &err);
 		log_warning("%sdeferred, %sreason=%s", line, sending_doubt(&err), err.text);
 	}
 }
@@ -117,7 +137,7 @@ static void send_letter(struct letters *letters, struct sending *sending,
 static void work_on(struct letters *letters, struct sending *sending, const struct letter *letter,
                     int64_t now)
 {
-	const struct account *account = levels_account(sending->config, letter->account);
+	const struct account *account = config_account_by_name(sending->config, letter->account);
 	const char *reason = reason_to_drop(letter, account, now);
 	const char *to =
 		letter->recipient != NULL ? letter->recipient : sending->config->operator_address;

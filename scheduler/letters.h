@@ -8,7 +8,8 @@
 
 /*
  * Letters: take one, send it, mark it.  One is dropped when the account no
- * longer wants it sent, when Postfix refuses it for good, or when it is a day old.
+ * longer wants it sent, when Postfix refuses it for good, or, but of a trouble, when it is
+ * a day old.
  */
 
 /* {0} at first. */

@@ -5,22 +5,8 @@
 #include <strings.h>
 
 #include "lib/base/memory.h"
-#include "lib/conversation/clock.h"
 
 #define NO_GROUP SIZE_MAX
-
-const struct account *levels_account(const struct config *config, const char *name)
-{
-	if (name == NULL)
-		return NULL;
-	for (size_t i = 0; i < config->account_count; i++) {
-		const struct account *account = &config->accounts[i];
-
-		if (account->is_enabled && strcasecmp(account->name, name) == 0)
-			return account;
-	}
-	return NULL;
-}
 
 static struct clock_rules rules_of(const struct account *account)
 {
@@ -55,7 +41,7 @@ static void set_due(const struct clock_plan *plan, struct planned_wait *wait)
 
 void levels_plan(const struct config *config, struct planned_wait *wait)
 {
-	const struct clock_rules rules = rules_of(levels_account(config, wait->account));
+	const struct clock_rules rules = rules_of(config_account_by_name(config, wait->account));
 	struct clock_plan plan;
 
 	clock_lay_out(&plan, &rules, wait->started_at);
@@ -100,7 +86,7 @@ static bool has_all_levels_of(const struct config *config, const struct config *
 		const struct account *account = &config->accounts[i];
 
 		if (account->is_enabled &&
-		    !has_levels_of(account, levels_account(other, account->name)))
+		    !has_levels_of(account, config_account_by_name(other, account->name)))
 			return false;
 	}
 	return true;
@@ -145,10 +131,9 @@ static void passed_list_add(struct passed_list *list, size_t first, const struct
 
 /* Who stands for the word owner. */
 static const char *owner_of(const struct config *config, const struct account *account,
-                            const struct planned_wait *wait)
+                            const char *owner)
 {
-	return wait->owner != NULL && config_is_staff(config, wait->owner) ? wait->owner
-	                                                                   : account->address;
+	return owner != NULL && config_is_staff(config, owner) ? owner : account->address;
 }
 
 /* held_until: 0 if nothing is held now. */
@@ -157,7 +142,7 @@ static void pass_moment(const struct config *config, const struct account *accou
                         int64_t held_until, struct passed_list *list, size_t first)
 {
 	const struct string_list *recipients = &moment->level->recipients;
-	const char *owner = owner_of(config, account, wait);
+	const char *owner = owner_of(config, account, wait->owner);
 	size_t count = moment->kind == CLOCK_WARNING ? 1 : recipients->count;
 	struct passed_level row = {.wait = wait->wait,
 	                           .level = wait->level,
@@ -241,11 +226,65 @@ static int64_t quiet_until(const struct config *config, const struct account *ac
 	return until > now ? until : 0;
 }
 
+bool levels_find(const struct config *config, const struct notice_item *item,
+                 struct told_level *out)
+{
+	const struct clock_rules rules = rules_of(config_account_by_name(config, item->account));
+	struct clock_moment moment;
+	struct clock_plan plan;
+
+	clock_lay_out(&plan, &rules, item->started_at);
+	if (!clock_moment(&plan, item->level, &moment))
+		return false;
+	*out = (struct told_level){
+		.kind = moment.kind, .level = moment.level, .passes_at = moment.at};
+	if (moment.kind == CLOCK_REPEAT) {
+		out->repeat = item->level - (int)plan.count + 1;
+		out->repeat_count = (int)rules.repeat.times;
+	}
+	for (size_t i = 0; i < plan.count && moment.kind == CLOCK_WARNING; i++) {
+		if (plan.moments[i].kind == CLOCK_LEVEL && plan.moments[i].level == moment.level)
+			out->passes_at = plan.moments[i].at;
+	}
+	return true;
+}
+
+const char *levels_recipient(const struct config *config, const struct notice_item *item,
+                             const char *recipient)
+{
+	const struct account *account = config_account_by_name(config, item->account);
+
+	return account != NULL && strcmp(recipient, ALERT_OWNER) == 0
+	               ? owner_of(config, account, item->owner)
+	               : recipient;
+}
+
+int64_t levels_retry_at(const struct config *config, const struct notice *notice, int64_t retry_at)
+{
+	int64_t earliest = 0;
+
+	for (size_t i = 0; i < notice->item_count; i++) {
+		const struct notice_item *item = &notice->items[i];
+		struct told_level told;
+		int64_t until;
+
+		if (!item->is_running)
+			continue;
+		until = quiet_until(config, config_account_by_name(config, item->account),
+		                    retry_at);
+		if (until == 0 || (levels_find(config, item, &told) && told.level->is_urgent))
+			return retry_at;
+		if (earliest == 0 || until < earliest)
+			earliest = until;
+	}
+	return earliest > 0 ? earliest : retry_at;
+}
+
 /* Move one wait on as far as it goes at `now`, and add rows for what it passes. */
 static void pass_levels(const struct config *config, struct planned_wait *wait, int64_t now,
                         struct passed_list *list)
 {
-	const struct account *account = levels_account(config, wait->account);
+	const struct account *account = config_account_by_name(config, wait->account);
 	const struct clock_rules rules = rules_of(account);
 	size_t first = list->count;
 	struct clock_moment moment;
@@ -305,9 +344,9 @@ void levels_digest(const struct config *config, const struct account *account,
 		for (size_t j = 0; j < recipients->count; j++) {
 			bool is_owner = strcmp(recipients->items[j], ALERT_OWNER) == 0;
 
-			row.recipient =
-				recipient_keep(list, is_owner ? owner_of(config, account, &waits[i])
-			                                      : recipients->items[j]);
+			row.recipient = recipient_keep(
+				list, is_owner ? owner_of(config, account, waits[i].owner)
+					       : recipients->items[j]);
 			row.group = digest_of(&digests, list, row.recipient);
 			passed_list_add(list, first, &row);
 		}
@@ -321,7 +360,7 @@ void levels_stand_in(const struct config *config, const struct notice *notice,
 	*list = (struct passed_list){0};
 	for (size_t i = 0; i < notice->item_count; i++) {
 		const struct notice_item *item = &notice->items[i];
-		const struct account *account = levels_account(config, item->account);
+		const struct account *account = config_account_by_name(config, item->account);
 		const char *recipient = account != NULL ? account->address : config->alert_from;
 		struct passed_level row = {
 			.wait = item->wait, .level = item->level, .due_at = item->due_at};

@@ -6,6 +6,7 @@
 
 #include "lib/base/config.h"
 #include "lib/base/list.h"
+#include "lib/conversation/clock.h"
 #include "lib/store/alert.h"
 
 /*
@@ -19,9 +20,6 @@
 
 #define LEVEL_LATE_S 120 /* passed longer ago: nobody could tell in time */
 
-/* The enabled account of that name (any case), or NULL. */
-const struct account *levels_account(const struct config *config, const char *name);
-
 /* Set due_at to when the wait passes its next level; DUE_NEVER if its account has none. */
 void levels_plan(const struct config *config, struct planned_wait *wait);
 
@@ -30,6 +28,29 @@ void levels_plan(const struct config *config, struct planned_wait *wait);
  * and digests do not matter: they hold when something is passed.
  */
 bool levels_differ(const struct config *config, const struct config *other);
+
+/* What a wait passed, as the configuration has it now. */
+struct told_level {
+	enum clock_kind kind;
+	const struct alert_level *level; /* that was passed, warned of or repeated */
+	int64_t passes_at;        /* when the wait passes it, or did; of a repetition its own */
+	int repeat, repeat_count; /* which repetition, from 1, and of how many; 0: it is none */
+};
+
+/* Find the item's level. False: there is none any more, or the item is of a daily digest. */
+bool levels_find(const struct config *config, const struct notice_item *item,
+                 struct told_level *out);
+
+/* Who is told of a level: a recipient of it, which may be the word owner. */
+const char *levels_recipient(const struct config *config, const struct notice_item *item,
+                             const char *recipient);
+
+/*
+ * When to try again to send a notice for which that is wanted at retry_at: the end of quiet
+ * hours, if those of the accounts of all its waits that still run hold then and none is
+ * told of an urgent level; else retry_at.
+ */
+int64_t levels_retry_at(const struct config *config, const struct notice *notice, int64_t retry_at);
 
 /* What is passed at one moment, for store_create_notices(). */
 struct passed_list {

@@ -7,6 +7,7 @@
 
 #include "lib/base/daemon.h"
 #include "lib/base/log.h"
+#include "lib/base/notify.h"
 #include "lib/base/version.h"
 #include "lib/net/connection.h"
 #include "scheduler/due.h"
@@ -41,16 +42,24 @@ static int serve(struct due *due, int signals)
 	log_open(PROGRAM, (enum log_target)config->log, (enum log_level)config->log_level);
 	log_info("version %s looks at %s and sends to %s", REJOINDER_VERSION, config->store,
 	         config->submit_to);
+	notify_supervisor(NOTIFY_READY, "looks at %s", config->store);
 	for (;;) {
 		poll(&waited, 1, (int)due_work(due));
 		if (read(signals, &caught, sizeof(caught)) != (ssize_t)sizeof(caught))
 			continue;
-		if (caught.ssi_signo != SIGUSR1)
+		if (caught.ssi_signo != SIGUSR1) {
+			notify_supervisor(NOTIFY_STOPPING, "stops");
 			return EX_OK;
-		if (due_load(due, &err) < 0)
+		}
+		notify_supervisor(NOTIFY_RELOADING, "reads the configuration again");
+		if (due_load(due, &err) < 0) {
 			log_error("%s; the configuration in force stays", err.text);
-		else
+			notify_supervisor(NOTIFY_READY, "%s; the configuration in force stays",
+			                  err.text);
+		} else {
 			log_info("read the configuration again");
+			notify_supervisor(NOTIFY_READY, "read the configuration again");
+		}
 	}
 }
 

@@ -100,25 +100,34 @@ static void tell_stand_in(const struct sending *sending, const struct notice *no
 	passed_list_release(&list);
 }
 
+/* Try it again later, though not in hours in which it would not be told. */
+static void put_off(struct notices *notices, const struct sending *sending,
+                    const struct notice *notice, int64_t now, const struct error *err)
+{
+	notices->outcome = outcome_retry(notice->id, notice->attempts, now, err);
+	notices->outcome.retry_at =
+		levels_retry_at(sending->config, notice, notices->outcome.retry_at);
+}
+
 /* Postfix says that it never will: it may be a configuration that the admin repairs. */
 static void on_refused(struct notices *notices, struct sending *sending,
                        const struct notice *notice, struct buffer *line, int64_t now,
-                       const char *reason)
+                       const struct error *err)
 {
 	struct refusal *refusal = refusal_of(notices, notice->id, now);
 
 	tell_stand_in(sending, notice, now);
 	if (now - refusal->first_at >= REFUSED_S) {
 		notices->outcome = outcome_end(notice->id, true);
-		log_error("%sdropped, reason=refused for a day: %s", line->data, reason);
+		log_error("%sdropped, reason=refused for a day: %s", line->data, err->text);
 		return;
 	}
-	notices->outcome = outcome_retry(notice->id, notice->attempts, now);
+	put_off(notices, sending, notice, now, err);
 	if (refusal->logged_at == 0 || now - refusal->logged_at >= REMIND_S) {
 		refusal->logged_at = now;
-		log_error("%sdeferred, reason=refused: %s", line->data, reason);
+		log_error("%sdeferred, reason=refused: %s", line->data, err->text);
 	} else {
-		log_warning("%sdeferred, reason=refused: %s", line->data, reason);
+		log_warning("%sdeferred, reason=refused: %s", line->data, err->text);
 	}
 }
 
@@ -130,7 +139,7 @@ static struct compose_clock *clocks_of(const struct config *config,
 	struct compose_clock *clocks = xreallocarray(NULL, count + 1, sizeof(*clocks));
 
 	for (size_t i = 0; i < count; i++) {
-		const struct account *account = levels_account(config, items[i]->account);
+		const struct account *account = config_account_by_name(config, items[i]->account);
 		const char *zone_name = config_zone_name(config, account);
 		bool has_calendar = account != NULL && account->calendar != NULL;
 
@@ -168,9 +177,9 @@ static void send_notice(struct notices *notices, struct sending *sending,
 		notices->outcome = outcome_end(notice->id, false);
 		log_info("%ssent, queue_id=%s", line->data, queue_id);
 	} else if (err.kind == ERROR_PERMANENT) {
-		on_refused(notices, sending, notice, line, now, err.text);
+		on_refused(notices, sending, notice, line, now, &err);
 	} else {
-		notices->outcome = outcome_retry(notice->id, notice->attempts, now);
+		put_off(notices, sending, notice, now, &err);
 		log_warning("%sdeferred, %sreason=%s", line->data, sending_doubt(&err), err.text);
 	}
 }

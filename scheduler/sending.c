@@ -58,7 +58,7 @@ void sending_rest(struct sending *sending)
 	sending->smtp = NULL;
 }
 
-struct outcome outcome_retry(int64_t id, int64_t attempts, int64_t now)
+struct outcome outcome_retry(int64_t id, int64_t attempts, int64_t now, const struct error *err)
 {
 	int64_t pause_s = RETRY_S;
 
@@ -66,7 +66,10 @@ struct outcome outcome_retry(int64_t id, int64_t attempts, int64_t now)
 		pause_s *= 2;
 	if (pause_s > RETRY_MAX_S)
 		pause_s = RETRY_MAX_S;
-	return (struct outcome){.is_unsaved = true, .id = id, .retry_at = now + pause_s};
+	return (struct outcome){.is_unsaved = true,
+	                        .id = id,
+	                        .retry_at = now + pause_s,
+	                        .is_untaken = err->kind != ERROR_UNCERTAIN};
 }
 
 struct outcome outcome_end(int64_t id, bool is_dropped)

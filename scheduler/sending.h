@@ -33,6 +33,7 @@ struct outcome {
 	int64_t id;
 	int64_t retry_at; /* 0: it is done */
 	bool is_dropped;
+	bool is_untaken; /* the try certainly came to nothing */
 };
 
 /* Until when a write waits for the lock. */
@@ -53,8 +54,11 @@ const char *sending_doubt(const struct error *err);
 /* There is nothing to send: let the connection go. */
 void sending_rest(struct sending *sending);
 
-/* The outcome of a try that failed: again after a pause that grows with the number of tries. */
-struct outcome outcome_retry(int64_t id, int64_t attempts, int64_t now);
+/*
+ * The outcome of a try that failed as err says: again after a pause that grows with the
+ * number of tries.
+ */
+struct outcome outcome_retry(int64_t id, int64_t attempts, int64_t now, const struct error *err);
 struct outcome outcome_end(int64_t id, bool is_dropped);
 
 #endif

@@ -59,7 +59,8 @@ static char **split(char *words)
 }
 
 /* Whatever our threads do with signals, the program starts with none blocked or ignored. */
-static int start(char **argv, int output, pid_t *pid_out)
+static int start(const char *const *argv, enum command_stderr stderr_kind, int output,
+                 pid_t *pid_out)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -71,13 +72,17 @@ static int start(char **argv, int output, pid_t *pid_out)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, 1);
+	if (stderr_kind == COMMAND_STDERR_DROPPED)
+		posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	if (stderr_kind == COMMAND_STDERR_WITH_OUTPUT)
+		posix_spawn_file_actions_adddup2(&actions, output, 2);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
 	                                              POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawnp(pid_out, argv[0], &actions, &attributes, argv, environ);
+	rc = posix_spawnp(pid_out, argv[0], &actions, &attributes, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;
@@ -130,49 +135,58 @@ static const char *finish(pid_t pid, int64_t deadline_ms, const char *problem, c
 	return reason;
 }
 
-int command_output(const char *line, int64_t timeout_ms, size_t max_bytes, char **out,
-                   size_t *length_out, struct error *err)
+int command_output_argv(const char *const *argv, enum command_stderr stderr_kind,
+                        int64_t timeout_ms, size_t max_bytes, char **out, size_t *length_out,
+                        struct error *err)
 {
 	int64_t deadline_ms = clock_ms() + timeout_ms;
-	char *words = xstrdup(line), **argv = split(words), *bytes = NULL;
 	const char *problem;
-	char reason[40];
-	int ends[2] = {-1, -1}, rc = -1;
+	char reason[40], *bytes;
+	bool is_kept;
+	int ends[2], rc;
 	pid_t pid;
 
 	*out = NULL;
 	*length_out = 0;
-	if (argv == NULL) {
-		error_set(err, ERROR_CONFIG, "found no command to run, expected one");
-		goto out;
-	}
-	if (pipe2(ends, O_CLOEXEC) != 0) {
-		error_set(err, ERROR_TEMPORARY, "cannot run %s: %s", argv[0], strerror(errno));
-		goto out;
-	}
-	rc = start(argv, ends[1], &pid);
-	if (rc != 0) {
-		rc = error_set(err, rc == ENOENT || rc == EACCES ? ERROR_CONFIG : ERROR_TEMPORARY,
-		               "cannot run %s: %s", argv[0], strerror(rc));
-		goto out;
-	}
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return error_set(err, ERROR_TEMPORARY, "cannot run %s: %s", argv[0],
+		                 strerror(errno));
+	rc = start(argv, stderr_kind, ends[1], &pid);
 	close(ends[1]);
-	ends[1] = -1;
+	if (rc != 0) {
+		close(ends[0]);
+		return error_set(err, rc == ENOENT || rc == EACCES ? ERROR_CONFIG : ERROR_TEMPORARY,
+		                 "cannot run %s: %s", argv[0], strerror(rc));
+	}
 	bytes = xmalloc(max_bytes + 1);
 	problem = read_output(ends[0], deadline_ms, max_bytes, bytes, length_out);
+	close(ends[0]);
+	is_kept = problem == NULL && stderr_kind == COMMAND_STDERR_WITH_OUTPUT;
 	problem = finish(pid, deadline_ms, problem, reason);
-	if (problem != NULL) {
+	if (problem == NULL || is_kept) {
+		*out = bytes;
+	} else {
 		secret_free(bytes, max_bytes + 1);
 		*length_out = 0;
-		rc = error_set(err, ERROR_TEMPORARY, "%s failed: %s", argv[0], problem);
-		goto out;
 	}
-	*out = bytes;
-	rc = 0;
-out:
-	for (int i = 0; i < 2; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
+	if (problem != NULL)
+		return error_set(err, ERROR_TEMPORARY, "%s failed: %s", argv[0], problem);
+	return 0;
+}
+
+int command_output(const char *line, int64_t timeout_ms, size_t max_bytes, char **out,
+                   size_t *length_out, struct error *err)
+{
+	char *words = xstrdup(line), **argv = split(words);
+	int rc;
+
+	*out = NULL;
+	*length_out = 0;
+	if (argv == NULL)
+		rc = error_set(err, ERROR_CONFIG, "found no command to run, expected one");
+	else
+		rc = command_output_argv((const char *const *)argv, COMMAND_STDERR_OURS, timeout_ms,
+		                         max_bytes, out, length_out, err);
 	digest_wipe(words, strlen(line));
 	free(words);
 	free(argv);

@@ -22,4 +22,16 @@
 int command_output(const char *line, int64_t timeout_ms, size_t max_bytes, char **out,
                    size_t *length_out, struct error *err) MUST_CHECK;
 
+/* What becomes of what a command writes to standard error. */
+enum command_stderr { COMMAND_STDERR_OURS, COMMAND_STDERR_DROPPED, COMMAND_STDERR_WITH_OUTPUT };
+
+/*
+ * The same for words that may hold blanks, argv[0] the program, NULL at the end.  With
+ * COMMAND_STDERR_WITH_OUTPUT *out is what it printed also when it failed, if that was
+ * read to the end.
+ */
+int command_output_argv(const char *const *argv, enum command_stderr stderr_kind,
+                        int64_t timeout_ms, size_t max_bytes, char **out, size_t *length_out,
+                        struct error *err) MUST_CHECK;
+
 #endif

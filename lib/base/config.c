@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "lib/base/config_read.h"
+#include "lib/base/directories.h"
 #include "lib/base/memory.h"
 #include "lib/base/pattern.h"
 
@@ -24,6 +25,8 @@ static const char *const deliver_policies[] = {"owner", "mailbox", "both", "none
 /* Stored as 0 and -1. */
 static const char *const leave_words[] = {"no", "forever", NULL};
 static const char *const first_fetch_words[] = {"none", "all", NULL};
+static const char *const reopen_words[] = {"never", "always", NULL};
+static const char *const retention_words[] = {"forever", NULL};
 
 #define DAY_S ((int64_t)24 * 60 * 60)
 
@@ -54,11 +57,11 @@ static const struct option options[] = {
          .fallback = "400d", .min = DAY_S, .max = 3650 * DAY_S,
          .help = "How long a token is believed."},
 	{"milter_socket", OPTION_SOCKET, MEMBER(milter_socket),
-         .fallback = "unix:/var/spool/postfix/rejoinder/milter.sock",
+         .fallback = "unix:" REJOINDER_SOCKETDIR "/milter.sock",
          .help = "Where the milter listens for Postfix."},
-	{"store", OPTION_PATH, MEMBER(store), .fallback = "/var/lib/rejoinder/rejoinder.db",
+	{"store", OPTION_PATH, MEMBER(store), .fallback = STATE_DIRECTORY "/rejoinder.db",
          .help = "The database."},
-	{"keys", OPTION_PATH, MEMBER(keys), .fallback = "/var/lib/rejoinder/keys",
+	{"keys", OPTION_PATH, MEMBER(keys), .fallback = STATE_DIRECTORY "/keys",
          .help = "The file of the keys that sign tokens."},
 	{"commit_timeout", OPTION_DURATION, MEMBER(commit_timeout_ms), .unit = UNIT_MILLISECONDS,
          .fallback = "10s", .min = 100, .max = 120000,
@@ -76,7 +79,7 @@ static const struct option options[] = {
          .fallback = "/etc/postfix/rejoinder_transport",
          .help = "The file that `rejoinder postfix maps` writes for Postfix."},
 	{"password_socket", OPTION_PATH, MEMBER(password_socket),
-         .fallback = "/var/spool/postfix/rejoinder/password.sock",
+         .fallback = REJOINDER_SOCKETDIR "/password.sock",
          .help = "Where Postfix asks for the passwords of relays."},
 	{"postfix_user", OPTION_TEXT, MEMBER(postfix_user), .fallback = "postfix",
          .help = "The user who may ask for them."},
@@ -84,6 +87,14 @@ static const struct option options[] = {
          .help = "Who alerts come from; default: postmaster at the first of domains."},
 	{"zone", OPTION_TEXT, MEMBER(zone_name), .fallback = ZONE_LOCAL,
          .help = "The time zone of accounts without a calendar; localtime: the machine's."},
+	{"backup_directory", OPTION_PATH, MEMBER(backup_directory),
+         .fallback = STATE_DIRECTORY "/backup",
+         .help = "Where the nightly backups of store and keys stand."},
+	{"backups", OPTION_NUMBER, MEMBER(backups), .fallback = "2", .min = 0, .max = 31,
+         .help = "How many nightly backups are kept; 0: none is made."},
+	{"retention", OPTION_DURATION, MEMBER(retention_s), .unit = UNIT_SECONDS,
+         .fallback = "forever", .min = DAY_S, .max = 3650 * DAY_S, .choices = retention_words,
+         .help = "How long conversations in which nobody writes any more are kept."},
 	{"log", OPTION_CHOICE, MEMBER(log), .choices = log_targets, .fallback = "syslog",
          .help = "Where the log goes."},
 	{"log_level", OPTION_CHOICE, MEMBER(log_level), .choices = log_levels, .fallback = "info",
@@ -151,6 +162,12 @@ static const struct option account_options[] = {
          .help = "A file: what is answered to the first message of a conversation."},
 	{"deliver", OPTION_CHOICE, MEMBER(deliver), .choices = deliver_policies,
          .fallback = "owner", .help = "Who gets what comes in."},
+	{"reopen", OPTION_DURATION, MEMBER(reopen_s), .unit = UNIT_SECONDS, .fallback = "always",
+         .min = 1, .max = 3650 * DAY_S, .choices = reopen_words,
+         .help = "How long a customer's mail opens a closed conversation again; later, and with "
+                 "never, it begins a new one."},
+	{"internal_customers", OPTION_YES_NO, MEMBER(has_internal_customers), .fallback = "no",
+         .help = "Whether a colleague who writes to this account waits as a customer does."},
 	{"keep_text", OPTION_YES_NO, MEMBER(keep_text), .fallback = "no",
          .help = "Whether the first 1 KiB of new text is kept."},
 	{"pop3", OPTION_POP3_URL, MEMBER(pop3), .help = "The external inbox that is fetched."},
@@ -355,6 +372,17 @@ const struct account *config_account_by_address(const struct config *config, con
 		const struct account *account = &config->accounts[i];
 
 		if (account->is_enabled && strcasecmp(account->address, address) == 0)
+			return account;
+	}
+	return NULL;
+}
+
+const struct account *config_account_by_name(const struct config *config, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < config->account_count; i++) {
+		const struct account *account = &config->accounts[i];
+
+		if (account->is_enabled && strcasecmp(account->name, name) == 0)
 			return account;
 	}
 	return NULL;

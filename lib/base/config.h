@@ -63,6 +63,8 @@ struct account {
 	int reply_to;      /* enum reply_to_policy */
 	int deliver;       /* enum deliver_policy */
 	bool keep_text;
+	int64_t reopen_s; /* since it was closed: 0 never, -1 always */
+	bool has_internal_customers;
 
 	char *token_domain; /* of which all addresses come here: tokens are <token>@it; or NULL */
 	char *reply_to_address; /* where answers go, instead of an incoming account, or NULL */
@@ -125,6 +127,9 @@ struct config {
 	char *password_socket; /* where Postfix asks for the passwords of relays */
 	char *postfix_user;    /* and who may */
 	int64_t fetch_workers;
+	char *backup_directory;
+	int64_t backups;                  /* nightly ones that are kept; 0: none is made */
+	int64_t retention_s;              /* of a conversation since its last message; 0: forever */
 	char *zone_name;                  /* of accounts without a calendar */
 	struct zone *zone;                /* NULL is UTC */
 	struct named_calendar *calendars; /* in the order of the file */
@@ -191,10 +196,11 @@ bool config_is_staff(const struct config *config, const char *address);
 
 /*
  * Enabled accounts only, NULL if there is none.  By address: the address itself
- * (any case, no detail).  Default: the one default incoming (outgoing) account
+ * (any case, no detail).  By name: in any case; NULL is nobody's.  Default: the one default incoming (outgoing) account
  * that serves the domain.
  */
 const struct account *config_account_by_address(const struct config *config, const char *address);
+const struct account *config_account_by_name(const struct config *config, const char *name);
 const struct account *config_default_incoming(const struct config *config, const char *domain);
 const struct account *config_default_outgoing(const struct config *config, const char *domain);
 

@@ -69,13 +69,13 @@ static void check_token_domain_of_pair(const struct account *account, const stru
 		            account->token_domain, other->name);
 }
 
-static void check_side(const struct account *account, bool is_default, bool has_side,
-                       const char *default_key, const char *side_key, struct mistakes *mistakes)
+static void check_side(const struct account *account, bool is_yes, bool has_side, const char *key,
+                       const char *side_key, struct mistakes *mistakes)
 {
-	if (is_default && !has_side)
-		mistake_add(mistakes, config_account_line(account, default_key),
-		            "%s: found \"yes\", expected no, or %s = yes in [account \"%s\"]",
-		            default_key, side_key, account->name);
+	if (is_yes && !has_side)
+		mistake_add(mistakes, config_account_line(account, key),
+		            "%s: found \"yes\", expected no, or %s = yes in [account \"%s\"]", key,
+		            side_key, account->name);
 }
 
 static void check_preset(const struct account *account, struct mistakes *mistakes)
@@ -146,6 +146,8 @@ static void check_account(const struct config *config, const struct account *acc
 	           "incoming", mistakes);
 	check_side(account, account->is_default_outgoing, account->is_outgoing, "default_outgoing",
 	           "outgoing", mistakes);
+	check_side(account, account->has_internal_customers, account->is_incoming,
+	           "internal_customers", "incoming", mistakes);
 	check_token_room(config, account, mistakes);
 	check_token_domain(config, account, mistakes);
 	check_preset(account, mistakes);

@@ -1,4 +1,4 @@
-#include "lib/base/config_read.h"
+#include "lib/base/config_reader.h"
 
 #include <ini.h>
 #include <stdlib.h>
@@ -7,24 +7,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/memory.h"
 
-#define LINE_MAX_BYTES   199 /* INI_MAX_LINE of libinih is 200 */
 #define SHOWN_LINE_BYTES 60
-
-/*
- * libinih splits keys from values and knows which indented line continues which
- * key.  It tells neither line numbers nor which lines it refused, cuts long
- * lines and long titles, and is silent about a section without keys.  So it
- * gets its lines from here: one whole line a call, and only lines that are fit
- * for it.
- */
-enum section {
-	SECTION_NONE,
-	SECTION_UNKNOWN,
-	SECTION_REJOINDER,
-	SECTION_ACCOUNT,
-	SECTION_COMMON,
-	SECTION_CALENDAR,
-};
 
 /* The kinds that have a name. */
 static const struct {
@@ -36,33 +19,7 @@ static const struct {
 	{SECTION_CALENDAR, "calendar"},
 };
 
-struct reader {
-	const char *text; /* what is left of the file */
-	size_t length;
-	int line_number;
-	int title_line; /* of [rejoinder] */
-	struct config *config;
-	struct commons *commons;
-	struct mistakes *mistakes;
-
-	char line[LINE_MAX_BYTES + 1]; /* the line that libinih has */
-	bool is_indented;
-	bool is_awaited; /* libinih should call back for it */
-
-	enum section section;
-	struct account *account; /* or [common] section */
-	struct named_calendar *calendar;
-	const struct option
-		*option;     /* of the last key in this section, NULL: not to be continued */
-	bool has_key;        /* libinih remembers a key that an indented line continues */
-	bool drops_indented; /* the line that they continue was refused */
-};
-
-#define mistake_here(reader, ...)                                                                  \
-	mistake_add((reader)->mistakes, (reader)->line_number, __VA_ARGS__)
-
-/* So that the message shows no half of a character. */
-static int shown_length(const char *text)
+int reader_shown_length(const char *text)
 {
 	size_t length = strlen(text);
 
@@ -72,14 +29,6 @@ static int shown_length(const char *text)
 	while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
 		length--;
 	return (int)length;
-}
-
-static const struct option *find_option(const struct option *table, const char *key)
-{
-	for (; table->name != NULL; table++)
-		if (strcmp(table->name, key) == 0)
-			return table;
-	return NULL;
 }
 
 /*
@@ -200,7 +149,7 @@ static void read_title(struct reader *reader)
 		mistake_here(reader,
 		             "found \"%.*s\", expected [rejoinder], [account \"Name\"], "
 		             "[common \"name\"] or [calendar \"Name\"]",
-		             shown_length(title), title);
+		             reader_shown_length(title), title);
 		return;
 	}
 	if (name != NULL)
@@ -210,7 +159,13 @@ static void read_title(struct reader *reader)
 }
 
 /*
- * Lines for libinih
+ * Lines for libinih.
+ *
+ * It splits keys from values and knows which indented line continues which
+ * key.  It tells neither line numbers nor which lines it refused, cuts long
+ * lines and long titles, and is silent about a section without keys.  So it
+ * gets its lines from here: one whole line a call, and only lines that are fit
+ * for it.
  */
 
 static void drop_line(struct reader *reader)
@@ -275,7 +230,7 @@ static void check_answer(struct reader *reader)
 		mistake_here(reader, "found a line not shown here, expected key = value");
 	else
 		mistake_here(reader, "found \"%.*s\", expected key = value",
-		             shown_length(reader->line), reader->line);
+		             reader_shown_length(reader->line), reader->line);
 }
 
 /* libinih does this too, but not in lines that continue another. */
@@ -314,7 +269,7 @@ static char *next_line(char *line, int size, void *stream)
 		mistake_here(reader,
 		             "found \"%.*s\" indented, expected a title at the beginning "
 		             "of the line",
-		             shown_length(first), first);
+		             reader_shown_length(first), first);
 	if (*first == '[' || reader->drops_indented) {
 		reader->drops_indented = true;
 		return line;
@@ -322,188 +277,6 @@ static char *next_line(char *line, int size, void *stream)
 	cut_comment(reader->line);
 	reader->is_awaited = true;
 	return strcpy(line, reader->line);
-}
-
-/*
- * Keys and values from libinih
- */
-
-/*
- * Read a value; every wrong item of a list is a mistake of its own.  False if
- * there is none now.
- */
-static bool set_value(struct reader *reader, const struct option *option, void *base,
-                      const char *value)
-{
-	struct error err;
-	char item[LINE_MAX_BYTES + 1];
-
-	if (!option_is_list(option)) {
-		if (option_set(option, base, value, &err) == 0)
-			return true;
-		mistake_here(reader, "%s: %s", option->name, err.text);
-		return false;
-	}
-	for (value += strspn(value, ", "); *value != '\0'; value += strspn(value, ", ")) {
-		size_t length = strcspn(value, ", ");
-
-		memcpy(item, value, length);
-		item[length] = '\0';
-		if (option_set(option, base, item, &err) != 0)
-			mistake_here(reader, "%s: %s", option->name, err.text);
-		value += length;
-	}
-	return true;
-}
-
-/* What a key of the table stands in, in words. */
-static const char *home_of(const struct option *table)
-{
-	return table == config_options()            ? "[rejoinder]"
-	       : table == config_calendar_options() ? "a [calendar] section"
-	                                            : "an account";
-}
-
-static void refuse_unknown_key(struct reader *reader, const struct option *table, const char *key)
-{
-	const struct option *const tables[] = {config_options(), config_account_options(),
-	                                       config_calendar_options()};
-	const char *nearest = config_nearest_key(table, key);
-
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		if (find_option(tables[i], key) == NULL)
-			continue;
-		mistake_here(reader, "%s: found it in %s, expected it in %s", key,
-		             reader->section == SECTION_COMMON ? "a [common] section"
-		                                               : home_of(table),
-		             home_of(tables[i]));
-		return;
-	}
-	if (nearest != NULL)
-		mistake_here(reader, "%s: found an unknown key, expected perhaps %s", key, nearest);
-	else
-		mistake_here(reader,
-		             "%.*s: found an unknown key, expected one of rejoinder.conf(5)",
-		             shown_length(key), key);
-}
-
-static void continue_value(struct reader *reader, const struct option *table, void *base,
-                           const char *value)
-{
-	char key[LINE_MAX_BYTES + 1];
-	size_t key_length = strcspn(value, " =:");
-
-	if (reader->option == NULL)
-		return;
-	memcpy(key, value, key_length);
-	key[key_length] = '\0';
-	if (strchr("=:", value[key_length + strspn(value + key_length, " ")]) != NULL &&
-	    find_option(table, key) != NULL)
-		mistake_here(reader,
-		             "%s: found it indented, which continues %s above, expected it at the "
-		             "beginning of the line",
-		             key, reader->option->name);
-	else if (reader->option->type == OPTION_SECRET)
-		mistake_here(reader, "%s: found a second line, expected the value on one",
-		             reader->option->name);
-	else if (!option_is_list(reader->option))
-		mistake_here(reader, "%s: found a second line \"%.*s\", expected the value on one",
-		             reader->option->name, shown_length(value), value);
-	else
-		(void)set_value(reader, reader->option, base, value);
-}
-
-/* Which level is the new one is not known otherwise: they are sorted. */
-static void note_alert_line(struct reader *reader)
-{
-	struct alert_levels *alerts = &reader->account->alerts;
-
-	for (size_t i = 0; i < alerts->count; i++)
-		if (alerts->items[i].line == 0)
-			alerts->items[i].line = reader->line_number;
-}
-
-/* What no two accounts have in common. */
-static bool is_of_one_account(const char *key)
-{
-	return strcmp(key, "address") == 0 || strcmp(key, "enabled") == 0;
-}
-
-/* Where the keys of this section go. */
-static const struct option *table_of(const struct reader *reader, void **base_out,
-                                     struct option_origin **origins_out)
-{
-	switch (reader->section) {
-	case SECTION_ACCOUNT:
-	case SECTION_COMMON:
-		*base_out = reader->account;
-		*origins_out = reader->account->origins;
-		return config_account_options();
-	case SECTION_CALENDAR:
-		*base_out = reader->calendar;
-		*origins_out = reader->calendar->origins;
-		return config_calendar_options();
-	case SECTION_NONE:
-	case SECTION_UNKNOWN:
-	case SECTION_REJOINDER:
-		break;
-	}
-	*base_out = reader->config;
-	*origins_out = reader->config->origins;
-	return config_options();
-}
-
-static int take_value(void *user, const char *section, const char *key, const char *value)
-{
-	struct reader *reader = user;
-	void *base;
-	struct option_origin *origin;
-	const struct option *table = table_of(reader, &base, &origin);
-
-	(void)section; /* cut at 49 bytes */
-	reader->is_awaited = false;
-	if (reader->section == SECTION_NONE) {
-		reader->section = SECTION_UNKNOWN;
-		mistake_here(reader, "%.*s: found before any title, expected [rejoinder] first",
-		             shown_length(key), key);
-	}
-	if (reader->section == SECTION_UNKNOWN)
-		return 1;
-	if (reader->is_indented && reader->has_key) {
-		continue_value(reader, table, base, value);
-		return 1;
-	}
-	reader->has_key = key[0] != '\0';
-	reader->option = find_option(table, key);
-	if (!reader->has_key) {
-		mistake_here(reader, "found no key before \"=\", expected key = value");
-		return 1;
-	}
-	if (reader->option == NULL) {
-		refuse_unknown_key(reader, table, key);
-		return 1;
-	}
-	if (reader->section == SECTION_COMMON && is_of_one_account(key)) {
-		mistake_here(reader,
-		             "%s: found it in a [common] section, expected it in each account",
-		             key);
-		reader->option = NULL;
-		return 1;
-	}
-	origin += reader->option - table;
-	/* Each further `alert =` is one level more. */
-	if (origin->line > 0 && reader->option->type != OPTION_ALERTS) {
-		mistake_here(reader, "%s: found twice, expected once (first on line %d)", key,
-		             origin->line);
-		reader->option = NULL;
-		return 1;
-	}
-	if (origin->line == 0)
-		origin->line = reader->line_number;
-	origin->is_wrong = !set_value(reader, reader->option, base, value);
-	if (reader->option->type == OPTION_ALERTS)
-		note_alert_line(reader);
-	return 1;
 }
 
 int config_read(struct config *config, struct commons *commons, const char *text, size_t length,
@@ -519,7 +292,7 @@ int config_read(struct config *config, struct commons *commons, const char *text
 	};
 
 	/* Its result names the first refused line only; check_answer() names each. */
-	(void)ini_parse_stream(next_line, &reader, take_value, &reader);
+	(void)ini_parse_stream(next_line, &reader, reader_take_value, &reader);
 	check_answer(&reader);
 	digest_wipe(reader.line, sizeof(reader.line));
 	return reader.title_line;

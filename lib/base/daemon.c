@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#include "lib/base/directories.h"
 #include "lib/base/version.h"
 
 static int usage(const char *program, FILE *stream, int status)

@@ -7,7 +7,7 @@
 
 /*
  * SHA-256, HMAC, random bytes, comparison in constant time, and base32 as the
- * tokens use it.  The only user of OpenSSL beside secret.c.  A failure of
+ * tokens use it.  The only user of OpenSSL beside secret.c and certificate.c.  A failure of
  * OpenSSL itself aborts: there is no mail to be tagged without it.
  */
 

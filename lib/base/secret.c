@@ -295,6 +295,67 @@ out:
 	return rc;
 }
 
+/* Where the line of a key begins in a text that keyring_parse() has read. */
+static size_t find_key_line(const char *text, size_t length, char id)
+{
+	size_t at = 0;
+
+	while (at < length && (text[at] == '#' || text[at] == '\n' ||
+	                       base32_value(text[at]) != base32_value(id))) {
+		const char *end = memchr(text + at, '\n', length - at);
+
+		at = end != NULL ? (size_t)(end - text) + 1 : length;
+	}
+	return at;
+}
+
+/* 1 and *at_out, where the key's line begins; 0 or -1 as keyring_remove(). */
+static int find_removable(const char *text, size_t length, char id, const char *path,
+                          size_t *at_out, struct error *err)
+{
+	struct keyring keyring = {0};
+	const struct key *key;
+	size_t ignored;
+	int rc = keyring_parse(&keyring, text, length, path, &ignored, err);
+
+	if (rc == 0) {
+		key = keyring_find(&keyring, id);
+		rc = key != NULL;
+		if (key != NULL && key == &keyring.keys[0])
+			rc = error_set(err, ERROR_PERMANENT,
+			               "%s: key %c signs: make another with `rejoinder keys add` "
+			               "first",
+			               path, key->id);
+	}
+	if (rc > 0)
+		*at_out = find_key_line(text, length, id);
+	keyring_wipe(&keyring);
+	return rc;
+}
+
+int keyring_remove(const char *path, char id, struct error *err)
+{
+	struct buffer text;
+	char *old;
+	size_t length, at, after;
+	int rc;
+
+	if (secret_read_file(path, KEY_FILE_MAX_BYTES, &old, &length, err) != 0)
+		return -1;
+	buffer_init(&text, KEY_FILE_MAX_BYTES);
+	rc = find_removable(old, length, id, path, &at, err);
+	if (rc > 0) {
+		after = at + KEY_LINE_CHARS < length ? at + KEY_LINE_CHARS + 1 : length;
+		buffer_append(&text, old, at);
+		buffer_append(&text, old + after, length - after);
+		rc = replace_file(path, text.data, text.length, err) == 0 ? 1 : -1;
+	}
+	secret_free(old, length);
+	digest_wipe(text.data, text.length);
+	buffer_release(&text);
+	return rc;
+}
+
 /* Returns the number of bytes read, at most size, or -1. */
 static ssize_t read_all(int fd, char *bytes, size_t size)
 {

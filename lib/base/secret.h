@@ -42,6 +42,13 @@ int keyring_load(struct keyring *keyring, const char *path, struct error *err) M
  */
 int keyring_add(const char *path, int64_t now, char *id_out, struct error *err) MUST_CHECK;
 
+/*
+ * Take the key with this id (any case) out of the file, which is written as keyring_add()
+ * does; all else in it stays.  1, 0 if there is none, or -1 with *err (ERROR_PERMANENT: it
+ * is the one that signs).
+ */
+int keyring_remove(const char *path, char id, struct error *err) MUST_CHECK;
+
 /* The key with this id, or NULL. */
 const struct key *keyring_find(const struct keyring *keyring, char id);
 

@@ -3,6 +3,4 @@
 
 #define REJOINDER_VERSION "0.1.0"
 
-#define CONFIG_DEFAULT_PATH "/etc/rejoinder/rejoinder.conf"
-
 #endif

@@ -92,6 +92,19 @@ static void add_answers(const struct match_input *input, const struct answer *an
 			add_clue(clues, reason, answers[i].conversation);
 }
 
+/* The message that is returned, where it is known itself, before the ids of its thread. */
+static void add_original(const struct match_input *input, const struct answer *answers,
+                         struct clues *clues)
+{
+	for (size_t i = 0; i < input->id_count && i < MATCH_IDS_MAX; i++) {
+		if (input->ids[i].source != MATCH_FROM_REPORT)
+			continue;
+		if (!answers[i].is_named_only)
+			add_clue(clues, MATCH_REPORT, answers[i].conversation);
+		return;
+	}
+}
+
 static int add_all_clues(const struct match_input *input, const struct match_lookup *lookup,
                          struct clues *clues, struct error *err)
 {
@@ -112,6 +125,7 @@ static int add_all_clues(const struct match_input *input, const struct match_loo
 		return -1;
 	add_clue(clues, MATCH_NAMED, itself);
 	add_clue(clues, MATCH_REPORT, input->report_conversation);
+	add_original(input, answers, clues);
 	add_own_ids(input, true, clues);
 	add_answers(input, answers, MATCH_FROM_REPORT, false, MATCH_REPORT, clues);
 	return 0;

@@ -72,4 +72,10 @@ char *address_phrase(const char *utf8);
  */
 char *address_phrase_ascii(const char *phrase);
 
+/*
+ * What a phrase that was read says to people: without quotes, RFC 2047 decoded, one line of
+ * valid UTF-8 without control characters, at most max_bytes.  Heap string.
+ */
+char *address_phrase_text(const char *phrase, size_t max_bytes);
+
 #endif

@@ -143,15 +143,13 @@ static bool is_printable_ascii(const char *text)
 	return true;
 }
 
-char *address_phrase_ascii(const char *phrase)
+char *address_phrase_text(const char *phrase, size_t max_bytes)
 {
 	size_t length = strlen(phrase);
 	struct scan scan = {.bytes = phrase, .length = length};
 	struct buffer text;
-	char *decoded, *made;
+	char *decoded;
 
-	if (is_printable_ascii(phrase))
-		return xstrdup(phrase);
 	buffer_init(&text, length);
 	while (scan.at < length) {
 		size_t begin = scan.at;
@@ -165,9 +163,19 @@ char *address_phrase_ascii(const char *phrase)
 			buffer_append_char(&text, phrase[i]);
 		}
 	}
-	decoded = subject_decode(text.data, text.length, PHRASE_MAX_BYTES);
-	made = address_phrase(decoded);
-	free(decoded);
+	decoded = subject_decode(text.data, text.length, max_bytes);
 	buffer_release(&text);
+	return decoded;
+}
+
+char *address_phrase_ascii(const char *phrase)
+{
+	char *text, *made;
+
+	if (is_printable_ascii(phrase))
+		return xstrdup(phrase);
+	text = address_phrase_text(phrase, PHRASE_MAX_BYTES);
+	made = address_phrase(text);
+	free(text);
 	return made;
 }

@@ -105,6 +105,8 @@ static CURLcode set_up_tls(CURL *easy, const struct server *server)
 		/* Else the system's certificates would count beside it. */
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
+	if (rc == CURLE_OK && server->certificate_ends_at_out != NULL)
+		rc = curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
 	return rc;
 }
 
@@ -151,6 +153,28 @@ static CURLcode set_up(CURL *easy, const struct server *server, struct connectio
 	if (rc == CURLE_OK && attempt->is_signing_in)
 		rc = set_up_sign_in(easy, server, attempt->protocol);
 	return rc;
+}
+
+/* Until when the first of its certificates to end is good, 0 if that is not known. */
+static int64_t certificates_end(CURL *easy)
+{
+	static const char field[] = "Expire date:";
+	struct curl_certinfo *chain = NULL;
+	int64_t earliest = 0;
+
+	if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == NULL)
+		return 0;
+	for (int i = 0; i < chain->num_of_certs; i++) {
+		for (const struct curl_slist *at = chain->certinfo[i]; at != NULL; at = at->next) {
+			int64_t ends_at = 0;
+
+			if (strncmp(at->data, field, sizeof(field) - 1) == 0)
+				ends_at = curl_getdate(at->data + sizeof(field) - 1, NULL);
+			if (ends_at > 0 && (earliest == 0 || ends_at < earliest))
+				earliest = ends_at;
+		}
+	}
+	return earliest;
 }
 
 static enum error_kind kind_of(CURLcode rc)
@@ -202,6 +226,8 @@ struct connection *connection_open(const struct server *server, struct connectio
 	/* It lives on this stack and is not used again. */
 	curl_easy_setopt(connection->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(connection->easy, CURLOPT_HEADERDATA, NULL);
+	if (rc == CURLE_OK && server->certificate_ends_at_out != NULL)
+		*server->certificate_ends_at_out = certificates_end(connection->easy);
 	if (rc == CURLE_OK)
 		return connection;
 

@@ -23,10 +23,12 @@ struct server {
 	const char *host;
 	uint16_t port;
 	enum security security;
-	const char *username, *password; /* NULL: no sign-in */
-	const char *ca_file;             /* NULL: the system's */
-	int64_t connect_timeout_ms;      /* to the end of the sign-in */
-	int64_t idle_timeout_ms;         /* without a byte, afterwards */
+	const char *username, *password;  /* NULL: no sign-in */
+	const char *ca_file;              /* NULL: the system's */
+	int64_t connect_timeout_ms;       /* to the end of the sign-in */
+	int64_t idle_timeout_ms;          /* without a byte, afterwards */
+	int64_t *certificate_ends_at_out; /* NULL, or gets until when its certificates are good:
+	                                     Unix seconds, 0 without TLS, untrusted */
 	int64_t total_timeout_ms; /* of one reply or message, however slowly it drips; 0: none */
 };
 

@@ -100,7 +100,8 @@ struct notice_item {
 	 * the notice ends it is taken back, so that it is due again if its wait runs again.
 	 */
 	bool is_running;
-	char *customer, *reply_to;                   /* addresses; reply_to may be NULL */
+	char *customer, *reply_to; /* addresses; reply_to may be NULL */
+	char *from_name; /* untrusted: what he called himself when the wait started, or NULL */
 	char *subject, *reference, *owner, *account; /* of the conversation; NULL: none */
 	char *msgid; /* of the customer's message that started the wait */
 	char *text;  /* of the first KiB of his last message where kept, or NULL */

@@ -2,6 +2,7 @@
 
 #include "lib/store/care_internal.h"
 #include "lib/store/database.h"
+#include "lib/store/wait.h"
 
 /* Run a change of one conversation, ?1, at ?2. 1, 0 if there is none, -1. */
 static int change(struct statement *update, int64_t conversation, int64_t now, struct error *err)
@@ -27,28 +28,19 @@ static int unplan_waits(struct store *store, int64_t conversation, struct error 
 	return statement_run(&update, err);
 }
 
-static int end_waits(struct store *store, int64_t conversation, int64_t now, struct error *err)
-{
-	struct statement update;
-
-	statement_begin(&update, store,
-	                "UPDATE wait SET ended_at = max(started_at, ?2), end_reason = 'closed'"
-	                " WHERE conversation = ?1 AND ended_at IS NULL");
-	bind_int(&update, 1, conversation);
-	bind_int(&update, 2, now);
-	return statement_run(&update, err);
-}
-
-static int close_it(struct store *store, int64_t conversation, int64_t now, struct error *err)
+static int close_it(struct store *store, const struct config *config, int64_t conversation,
+                    int64_t now, struct error *err)
 {
 	struct statement update;
 	int changed;
 
 	statement_begin(&update, store,
 	                "UPDATE conversation SET state = 'closed', snoozed_until = NULL,"
+	                " closed_at = CASE WHEN state = 'closed'"
+	                " THEN coalesce(closed_at, updated_at) ELSE ?2 END,"
 	                " updated_at = max(updated_at, ?2) WHERE id = ?1");
 	changed = change(&update, conversation, now, err);
-	if (changed > 0 && end_waits(store, conversation, now, err) < 0)
+	if (changed > 0 && wait_close(store, config, conversation, now, err) < 0)
 		return -1;
 	return changed;
 }
@@ -60,6 +52,7 @@ static int open_it(struct store *store, int64_t conversation, int64_t now, struc
 
 	statement_begin(&update, store,
 	                "UPDATE conversation SET state = 'open', snoozed_until = NULL,"
+	                " closed_at = NULL,"
 	                " updated_at = max(updated_at, ?2) WHERE id = ?1");
 	changed = change(&update, conversation, now, err);
 	if (changed > 0 && unplan_waits(store, conversation, err) < 0)
@@ -119,14 +112,14 @@ static int finish(struct store *store, int result, struct error *err)
 	return transaction_commit(store, err) < 0 ? -1 : result;
 }
 
-int store_set_closed(struct store *store, int64_t conversation, bool is_closed, int64_t now,
-                     int64_t deadline_ms, struct error *err)
+int store_set_closed(struct store *store, const struct config *config, int64_t conversation,
+                     bool is_closed, int64_t now, int64_t deadline_ms, struct error *err)
 {
 	store->doing = is_closed ? "close a conversation" : "open a conversation";
 	if (transaction_begin(store, deadline_ms, err) < 0)
 		return -1;
 	return finish(store,
-	              is_closed ? close_it(store, conversation, now, err)
+	              is_closed ? close_it(store, config, conversation, now, err)
 	                        : open_it(store, conversation, now, err),
 	              err);
 }
@@ -224,12 +217,12 @@ static int add_done(struct store *store, enum action action, int64_t notice, con
 	return statement_run(&insert, err);
 }
 
-static int apply(struct store *store, enum action action, int64_t conversation, const char *by,
-                 int64_t now, struct error *err)
+static int apply(struct store *store, const struct config *config, enum action action,
+                 int64_t conversation, const char *by, int64_t now, struct error *err)
 {
 	switch (action) {
 	case ACTION_CLOSE:
-		return close_it(store, conversation, now, err);
+		return close_it(store, config, conversation, now, err);
 	case ACTION_SNOOZE:
 		return snooze_it(store, conversation, now + CARE_SNOOZE_S, now, err);
 	case ACTION_TAKE_OVER:
@@ -251,9 +244,9 @@ static enum care_result judge(enum action action, const struct subject *subject,
 	return CARE_DONE;
 }
 
-int care_do_action(struct store *store, enum action action, int64_t notice, const char *by,
-                   const unsigned char mail[DIGEST_BYTES], int64_t now, struct care_outcome *out,
-                   struct error *err)
+int care_do_action(struct store *store, const struct config *config, enum action action,
+                   int64_t notice, const char *by, const unsigned char mail[DIGEST_BYTES],
+                   int64_t now, struct care_outcome *out, struct error *err)
 {
 	struct subject subject = {0};
 	bool is_same = false;
@@ -277,16 +270,18 @@ int care_do_action(struct store *store, enum action action, int64_t notice, cons
 	out->result = judge(action, &subject, now);
 	if (out->result != CARE_DONE)
 		return 0;
-	if (apply(store, action, subject.conversation, by, now, err) < 0)
+	if (apply(store, config, action, subject.conversation, by, now, err) < 0)
 		return -1;
 	return add_done(store, action, notice, by, mail, now, err);
 }
 
-int store_do_action(struct store *store, enum action action, int64_t notice, const char *by,
-                    int64_t now, int64_t deadline_ms, struct care_outcome *out, struct error *err)
+int store_do_action(struct store *store, const struct config *config, enum action action,
+                    int64_t notice, const char *by, int64_t now, int64_t deadline_ms,
+                    struct care_outcome *out, struct error *err)
 {
 	store->doing = "do what a link asks for";
 	if (transaction_begin(store, deadline_ms, err) < 0)
 		return -1;
-	return finish(store, care_do_action(store, action, notice, by, NULL, now, out, err), err);
+	return finish(store, care_do_action(store, config, action, notice, by, NULL, now, out, err),
+	              err);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/conversation/action.h"
 #include "lib/store/store.h"
@@ -18,10 +19,12 @@
 
 /*
  * Close or open.  Closing ends the conversation's waits for good: who writes afterwards
- * begins to wait anew.  Both end a snooze.
+ * begins to wait anew.  Both end a snooze.  config: or NULL; its calendars say how long the
+ * waits were in business time.
  */
-int store_set_closed(struct store *store, int64_t conversation, bool is_closed, int64_t now,
-                     int64_t deadline_ms, struct error *err) MUST_CHECK;
+int store_set_closed(struct store *store, const struct config *config, int64_t conversation,
+                     bool is_closed, int64_t now, int64_t deadline_ms,
+                     struct error *err) MUST_CHECK;
 
 /*
  * No level of the conversation's waits is passed before `until` (Unix seconds, 0: they
@@ -59,11 +62,12 @@ struct care_outcome {
 
 /*
  * Do what a link of a notice asks for, and remember it: one transaction.  by: the
- * address of the staff sender, who becomes the pinned owner by ACTION_TAKE_OVER.
+ * address of the staff sender, who becomes the pinned owner by ACTION_TAKE_OVER.  config: as
+ * above.
  * Returns 0 and *out, or -1 with *err: nothing was done.
  */
-int store_do_action(struct store *store, enum action action, int64_t notice, const char *by,
-                    int64_t now, int64_t deadline_ms, struct care_outcome *out,
-                    struct error *err) MUST_CHECK;
+int store_do_action(struct store *store, const struct config *config, enum action action,
+                    int64_t notice, const char *by, int64_t now, int64_t deadline_ms,
+                    struct care_outcome *out, struct error *err) MUST_CHECK;
 
 #endif

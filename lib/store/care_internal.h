@@ -13,8 +13,8 @@
  * store_do_action() without its transaction.  mail: the key of the mail that asks, or NULL;
  * the same mail again is answered as it was, and does nothing.
  */
-int care_do_action(struct store *store, enum action action, int64_t notice, const char *by,
-                   const unsigned char mail[DIGEST_BYTES], int64_t now, struct care_outcome *out,
-                   struct error *err) MUST_CHECK;
+int care_do_action(struct store *store, const struct config *config, enum action action,
+                   int64_t notice, const char *by, const unsigned char mail[DIGEST_BYTES],
+                   int64_t now, struct care_outcome *out, struct error *err) MUST_CHECK;
 
 #endif

@@ -1,7 +1,11 @@
 #include "lib/store/conversation.h"
 
+#include <stdlib.h>
+
 #include "lib/mail/msgid.h"
 #include "lib/store/database.h"
+
+#define CONTINUED_MAX 1000 /* conversations, one continuing the other, that are looked at */
 
 /* What a look-up needs. */
 struct search {
@@ -140,6 +144,31 @@ int conversation_insert(struct store *store, const struct record *record, int64_
 	return statement_run(&insert, err);
 }
 
+/* Of an account that is gone nobody would be alerted: it goes over to that of the record. */
+static int settle_account(struct store *store, const struct record *record, int64_t id,
+                          struct error *err)
+{
+	const struct account *account;
+	struct statement update;
+	int status;
+
+	if (record->config == NULL || record->account == NULL)
+		return 0;
+	status = conversation_account(store, record->config, id, &account, err);
+	if (status != 0)
+		return status < 0 ? -1 : 0;
+	statement_begin(&update, store, "UPDATE conversation SET account = ?2 WHERE id = ?1");
+	bind_int(&update, 1, id);
+	bind_text(&update, 2, record->account, KEPT_NAME_BYTES);
+	if (statement_run(&update, err) < 0)
+		return -1;
+	statement_begin(&update, store,
+	                "UPDATE wait SET due_at = NULL WHERE conversation = ?1"
+	                " AND ended_at IS NULL");
+	bind_int(&update, 1, id);
+	return statement_run(&update, err);
+}
+
 int conversation_join(struct store *store, const struct record *record, int64_t id,
                       struct error *err)
 {
@@ -151,13 +180,172 @@ int conversation_join(struct store *store, const struct record *record, int64_t 
 	                " reference = coalesce(?3, reference),"
 	                " owner = CASE WHEN is_owner_pinned THEN owner"
 	                " ELSE coalesce(?4, owner) END,"
-	                " state = CASE WHEN ?5 THEN 'open' ELSE state END WHERE id = ?1");
+	                " state = CASE WHEN ?5 THEN 'open' ELSE state END,"
+	                " closed_at = CASE WHEN ?5 THEN NULL ELSE closed_at END WHERE id = ?1");
 	bind_int(&update, 1, id);
 	bind_int(&update, 2, record->received_at);
 	bind_text(&update, 3, is_ours ? record->reference : NULL, KEPT_LINE_BYTES);
 	bind_text(&update, 4, record->owner, KEPT_ADDRESS_BYTES);
 	bind_int(&update, 5, record->reopens);
-	return statement_run(&update, err);
+	if (statement_run(&update, err) < 0)
+		return -1;
+	return settle_account(store, record, id, err);
+}
+
+int conversation_account(struct store *store, const struct config *config, int64_t conversation,
+                         const struct account **account_out, struct error *err)
+{
+	struct statement query;
+	char *name = NULL;
+	int status;
+
+	*account_out = NULL;
+	if (config == NULL)
+		return 0;
+	statement_begin(&query, store, "SELECT account FROM conversation WHERE id = ?1");
+	bind_int(&query, 1, conversation);
+	status = statement_step(&query, err);
+	if (status > 0)
+		name = column_copy(&query, 0);
+	statement_end(&query);
+	*account_out = config_account_by_name(config, name);
+	free(name);
+	return status < 0 ? -1 : *account_out != NULL;
+}
+
+/* When it was closed: 1 and *closed_at_out, 0 if it is open, or -1. */
+static int find_closed(struct store *store, int64_t conversation, int64_t *closed_at_out,
+                       struct error *err)
+{
+	struct statement query;
+	int status, is_closed = 0;
+
+	statement_begin(&query, store,
+	                "SELECT state = 'closed', coalesce(closed_at, updated_at)"
+	                " FROM conversation WHERE id = ?1");
+	bind_int(&query, 1, conversation);
+	status = statement_step(&query, err);
+	if (status > 0) {
+		is_closed = column_int(&query, 0) != 0;
+		*closed_at_out = column_int(&query, 1);
+	}
+	statement_end(&query);
+	return status < 0 ? -1 : is_closed;
+}
+
+int conversation_is_closed(struct store *store, int64_t conversation, struct error *err)
+{
+	int64_t closed_at;
+
+	return find_closed(store, conversation, &closed_at, err);
+}
+
+/* Does the record join this conversation as it is, or open it again? 1, 0 or -1. */
+static int takes(struct store *store, const struct record *record, int64_t conversation,
+                 struct error *err)
+{
+	const struct account *account = NULL;
+	int64_t closed_at = 0;
+	int closed = find_closed(store, conversation, &closed_at, err);
+
+	if (closed <= 0)
+		return closed < 0 ? -1 : 1;
+	if (record->config != NULL)
+		account = config_account_by_name(record->config, record->account);
+	if (account == NULL &&
+	    conversation_account(store, record->config, conversation, &account, err) < 0)
+		return -1;
+	if (account == NULL || account->reopen_s < 0)
+		return 1;
+	return account->reopen_s > 0 && record->received_at - closed_at <= account->reopen_s;
+}
+
+/* The newest conversation that continues this one: 1, 0 or -1. */
+static int find_next(struct store *store, int64_t conversation, int64_t *next_out,
+                     struct error *err)
+{
+	struct statement query;
+	int status;
+
+	statement_begin(
+		&query, store,
+		"SELECT id FROM conversation WHERE continues = ?1 ORDER BY id DESC LIMIT 1");
+	bind_int(&query, 1, conversation);
+	status = statement_step(&query, err);
+	if (status > 0)
+		*next_out = column_int(&query, 0);
+	statement_end(&query);
+	return status;
+}
+
+/* Does the record go on to what continues this one? 1, 0 or -1. */
+static int leaves(struct store *store, const struct record *record, int64_t conversation,
+                  struct error *err)
+{
+	int taken;
+
+	if (!record->reopens)
+		return conversation_is_closed(store, conversation, err);
+	taken = takes(store, record, conversation, err);
+	return taken < 0 ? -1 : !taken;
+}
+
+int conversation_follow(struct store *store, const struct record *record, struct match *match,
+                        int64_t *continues_out, struct error *err)
+{
+	bool is_ours = record->direction != DIRECTION_IN && class_is_human(record->class);
+	int64_t found = match->conversation;
+	int next = 1;
+
+	*continues_out = 0;
+	if ((!record->reopens && !is_ours) || found == 0 || match->is_lost)
+		return 0;
+	for (int i = 0; i < CONTINUED_MAX && next > 0; i++) {
+		int leaving = leaves(store, record, found, err);
+
+		if (leaving == 0)
+			break;
+		next = leaving < 0 ? -1 : find_next(store, found, &found, err);
+		if (next == 0 && record->reopens)
+			*continues_out = found;
+	}
+	if (next < 0)
+		return -1;
+	if (found != match->conversation && (match->related == 0 || match->related == found))
+		match->related = match->conversation;
+	match->conversation = found;
+	return 0;
+}
+
+static int copy_participants(struct store *store, int64_t from, int64_t to, struct error *err)
+{
+	struct statement insert;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO participant (conversation, address)"
+	                " SELECT ?1, address FROM participant WHERE conversation = ?2");
+	bind_int(&insert, 1, to);
+	bind_int(&insert, 2, from);
+	return statement_run(&insert, err);
+}
+
+int conversation_continue(struct store *store, const struct record *record, int64_t continued,
+                          int64_t *id, struct error *err)
+{
+	struct statement insert;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO conversation (id, created_at, updated_at, subject, reference,"
+	                " owner, is_owner_pinned, account, reference_type, continues)"
+	                " SELECT ?1, ?2, ?2, subject, reference, owner, is_owner_pinned, account,"
+	                " reference_type, ?3 FROM conversation WHERE id = ?3");
+	bind_int(&insert, 2, record->received_at);
+	bind_int(&insert, 3, continued);
+	if (statement_insert(&insert, id, err) < 0)
+		return -1;
+	if (copy_participants(store, continued, *id, err) < 0)
+		return -1;
+	return settle_account(store, record, *id, err);
 }
 
 int conversation_read(struct store *store, struct recorded *recorded, struct error *err)

@@ -21,9 +21,31 @@ int conversation_match(struct store *store, const struct record *record, struct 
 int conversation_insert(struct store *store, const struct record *record, int64_t *id,
                         struct error *err) MUST_CHECK;
 
-/* What a record changes in the conversation that it joined: time, reference, owner, state. */
+/*
+ * What a record changes in the conversation that it joined: time, reference, owner, state, and
+ * the account where that is not in its config any more.
+ */
 int conversation_join(struct store *store, const struct record *record, int64_t id,
                       struct error *err) MUST_CHECK;
+
+/*
+ * Where a record that reopens goes, as store_record() says: *match is changed to the conversation
+ * that it joins, or *continues_out is the one that a new one is to continue, else 0.  Human mail
+ * of ours goes on to what continues a closed conversation too, since there is who waits for it.
+ */
+int conversation_follow(struct store *store, const struct record *record, struct match *match,
+                        int64_t *continues_out, struct error *err) MUST_CHECK;
+
+/* Begin the conversation of a record that continues another one. */
+int conversation_continue(struct store *store, const struct record *record, int64_t continued,
+                          int64_t *id, struct error *err) MUST_CHECK;
+
+/* 1 if it is closed, 0 if it is open or not there, or -1. */
+int conversation_is_closed(struct store *store, int64_t conversation, struct error *err) MUST_CHECK;
+
+/* The account of a conversation, in config (or NULL): 1, 0 and NULL if there is none, or -1. */
+int conversation_account(struct store *store, const struct config *config, int64_t conversation,
+                         const struct account **account_out, struct error *err) MUST_CHECK;
 
 /* Owner, reference and its type as they are now, of recorded->conversation, into *recorded. */
 int conversation_read(struct store *store, struct recorded *recorded, struct error *err) MUST_CHECK;

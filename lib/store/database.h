@@ -33,13 +33,15 @@ struct store {
 	char *path;
 	char *lock_path;
 	char *wal_path;
+	char *upgrade_copy; /* NULL: nothing was migrated */
 	enum store_mode mode;
 	const char *doing; /* of the public call that runs, for error texts: "record a message" */
 	int lock_fd;       /* -1: not opened yet */
 	struct file_identity file;
 	struct file_identity wal;
-	int64_t deadline_ms;      /* of the caller, 0: none */
-	int64_t read_deadline_ms; /* of the read transaction that runs, 0: none */
+	int64_t deadline_ms;            /* of the caller, 0: none */
+	int64_t read_deadline_ms;       /* of the read transaction that runs, 0: none */
+	const atomic_bool *is_stopping; /* NULL: nobody stops it */
 	int64_t page_bytes;
 	int64_t wal_pages; /* in the WAL and not checkpointed, as of our last commit */
 	int64_t id_ms;     /* of the last id given out */
@@ -66,6 +68,9 @@ int64_t file_bytes(const char *path); /* its size, 0 if it is not there */
  * directory.  The descriptor, or -1 with errno (EEXIST: it is there).
  */
 int file_create(const char *path);
+
+/* Was it told to stop (store_set_stop())? */
+bool store_is_stopped(const struct store *store);
 
 /* Run statements without parameters or results. */
 int store_run(struct store *store, const char *sql, struct error *err) MUST_CHECK;

@@ -18,11 +18,15 @@
 static const struct lease_table lease_table = LEASE_TABLE("letter");
 
 static const char *const kind_names[] = {
-	[LETTER_ACKNOWLEDGEMENT] = "acknowledgement",
-	[LETTER_LIMIT_NEAR] = "limit-near",
-	[LETTER_LIMIT_REACHED] = "limit-reached",
-	[LETTER_SENDER_CAPPED] = "sender-capped",
+	[LETTER_ACKNOWLEDGEMENT] = "acknowledgement", [LETTER_LIMIT_NEAR] = "limit-near",
+	[LETTER_LIMIT_REACHED] = "limit-reached",     [LETTER_SENDER_CAPPED] = "sender-capped",
+	[LETTER_TROUBLE_BEGAN] = "trouble-began",     [LETTER_TROUBLE_ENDED] = "trouble-ended",
 };
+
+const char *letter_kind_name(enum letter_kind kind)
+{
+	return kind_names[kind];
+}
 
 static bool kind_from_name(const char *name, enum letter_kind *out)
 {
@@ -45,6 +49,8 @@ void letters_free(struct letter *letters, size_t count)
 		free(letters[i].subject);
 		free(letters[i].reference);
 		free(letters[i].named_ids);
+		free(letters[i].trouble);
+		free(letters[i].detail);
 	}
 	free(letters);
 }
@@ -68,7 +74,7 @@ static int insert_letter(struct store *store, const struct record *record,
 	                " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7, nullif(?8, 0), ?9, ?10)"
 	                " ON CONFLICT (recipient, day, kind) WHERE recipient IS NOT NULL DO NOTHING"
 	                " ON CONFLICT (account, day, kind) WHERE recipient IS NULL"
-	                " AND sender IS NULL DO NOTHING"
+	                " AND sender IS NULL AND trouble IS NULL DO NOTHING"
 	                " ON CONFLICT (sender, day) WHERE sender IS NOT NULL DO NOTHING");
 	bind_text(&insert, 2, kind_names[row->kind], KEPT_WORD_BYTES);
 	bind_text(&insert, 3, row->recipient, KEPT_ADDRESS_BYTES);
@@ -149,6 +155,24 @@ int letter_add_acknowledgement(struct store *store, const struct record *record,
 	return insert_letter(store, record, &row, err);
 }
 
+int letter_add_trouble(struct store *store, enum letter_kind kind, const struct trouble *trouble,
+                       int64_t now, struct error *err)
+{
+	struct statement insert;
+	int64_t id;
+
+	statement_begin(&insert, store,
+	                "INSERT INTO letter (id, kind, trouble, detail, since, day, created_at)"
+	                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+	bind_text(&insert, 2, kind_names[kind], KEPT_WORD_BYTES);
+	bind_text(&insert, 3, trouble->name, TROUBLE_NAME_BYTES);
+	bind_text(&insert, 4, trouble->detail, KEPT_LINE_BYTES);
+	bind_int(&insert, 5, trouble->since);
+	bind_int(&insert, 6, now / SECONDS_A_DAY);
+	bind_int(&insert, 7, now);
+	return statement_insert(&insert, &id, err);
+}
+
 static int read_letter(struct statement *query, struct letter *letter, struct error *err)
 {
 	char *kind = column_copy(query, 1);
@@ -170,6 +194,9 @@ static int read_letter(struct statement *query, struct letter *letter, struct er
 	letter->reference = column_copy(query, 13);
 	letter->named_ids = column_copy(query, 14);
 	letter->sender = column_copy(query, 15);
+	letter->trouble = column_copy(query, 16);
+	letter->detail = column_copy(query, 17);
+	letter->since = column_int(query, 18);
 	return is_known ? 0
 	                : error_set(err, ERROR_CORRUPT,
 	                            "cannot %s in %s: a letter has an unknown kind",
@@ -185,7 +212,8 @@ static int list_free(struct store *store, int64_t now, size_t limit, struct lett
 	statement_begin(&query, store,
 	                "SELECT l.id, l.kind, l.recipient, l.account, m.conversation, l.message,"
 	                " l.created_at, l.attempts + 1, l.count, l.day, m.msgid, m.from_address,"
-	                " m.subject, c.reference, l.named_ids, l.sender"
+	                " m.subject, c.reference, l.named_ids, l.sender, l.trouble, l.detail,"
+	                " l.since"
 	                " FROM letter l LEFT JOIN message m ON m.id = l.message"
 	                " LEFT JOIN conversation c ON c.id = m.conversation"
 	                " WHERE l.state = 'open' AND l.leased_until <= ?1"
@@ -251,11 +279,26 @@ int store_end_letter(struct store *store, int64_t letter, enum letter_end end, i
 	return transaction_commit(store, err);
 }
 
-int store_retry_letter(struct store *store, int64_t letter, int64_t retry_at, int64_t deadline_ms,
-                       struct error *err)
+int store_retry_letter(struct store *store, int64_t letter, int64_t retry_at, bool is_untaken,
+                       int64_t deadline_ms, struct error *err)
 {
+	struct statement update;
+
 	store->doing = "put off a letter";
-	return lease_put_off(store, &lease_table, letter, retry_at, deadline_ms, err);
+	if (transaction_begin(store, deadline_ms, err) < 0)
+		return -1;
+	statement_begin(&update, store,
+	                "UPDATE letter SET leased_until = ?2, count = CASE"
+	                " WHEN trouble IS NOT NULL AND ?3 THEN coalesce(count, 0) + 1"
+	                " ELSE count END WHERE id = ?1 AND state = 'open'");
+	bind_int(&update, 1, letter);
+	bind_int(&update, 2, retry_at);
+	bind_int(&update, 3, is_untaken);
+	if (statement_run(&update, err) < 0) {
+		transaction_rollback(store);
+		return -1;
+	}
+	return transaction_commit(store, err);
 }
 
 int store_next_letter(struct store *store, int64_t *at_out, struct error *err)

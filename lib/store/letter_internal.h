@@ -6,9 +6,10 @@
 #include "lib/base/error.h"
 #include "lib/store/letter.h"
 #include "lib/store/record.h"
+#include "lib/store/trouble.h"
 
 /*
- * Letters as recording a message makes them due: inside a write transaction.
+ * Letters as recording a message, or a trouble, makes them due: inside a write transaction.
  * Inside lib/store only.
  */
 
@@ -25,5 +26,9 @@ int letter_add_capped(struct store *store, const struct record *record, int64_t 
 /* Acknowledge the message to whom the record says, unless he has one of that day. */
 int letter_add_acknowledgement(struct store *store, const struct record *record, int64_t message,
                                struct error *err) MUST_CHECK;
+
+/* Tell the operator that a trouble began or ended now. */
+int letter_add_trouble(struct store *store, enum letter_kind kind, const struct trouble *trouble,
+                       int64_t now, struct error *err) MUST_CHECK;
 
 #endif

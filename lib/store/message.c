@@ -7,6 +7,12 @@
 #include "lib/store/database.h"
 #include "lib/store/wait.h"
 
+/* Messages that a report without an id may speak of, and how many are looked at for them. */
+#define REPORTED_MAX  "200"
+#define LOOKED_AT_MAX "1000"
+
+#define COUNTED_MAX (4 * CAP_MESSAGES_MAX) /* of one sender, with or without authentication */
+
 static int read_repeat(struct statement *query, struct recorded *out, struct error *err)
 {
 	char *class = column_copy(query, 3);
@@ -56,22 +62,24 @@ int message_count_recent(struct store *store, const struct record *record, int64
                          struct cap_counts *out, struct error *err)
 {
 	struct statement query;
+	bool is_failed = record->auth != NULL && strcmp(record->auth, "fail") == 0;
 	int status;
 
 	memset(out, 0, sizeof(*out));
-	/* Bounded, and in the order of message_by_sender. */
+	/* Bounded, and in the order of message_by_sender; who did not write a mail is not counted for it. */
 	statement_begin(&query, store,
 	                "SELECT count(*), total(received_at > ?3), total(conversation = ?2),"
 	                " total(conversation = ?2 AND received_at > ?3)"
-	                " FROM (SELECT received_at, conversation FROM message"
+	                " FROM (SELECT received_at, conversation, auth FROM message"
 	                " WHERE direction = 'in' AND class = 'human'"
 	                " AND from_address = ?1 COLLATE NOCASE AND received_at > ?4"
-	                " ORDER BY received_at DESC LIMIT ?5)");
+	                " ORDER BY received_at DESC LIMIT ?5) WHERE (auth IS 'fail') = ?6");
 	bind_text(&query, 1, record->from, KEPT_ADDRESS_BYTES);
 	bind_int(&query, 2, conversation);
 	bind_int(&query, 3, record->received_at - CAP_SHORT_S);
 	bind_int(&query, 4, record->received_at - CAP_LONG_S);
-	bind_int(&query, 5, CAP_MESSAGES_MAX);
+	bind_int(&query, 5, COUNTED_MAX);
+	bind_int(&query, 6, is_failed);
 	status = statement_step(&query, err);
 	if (status > 0) {
 		out->of_sender_long = column_int(&query, 0);
@@ -91,9 +99,9 @@ static int insert_row(struct store *store, const struct record *record,
 	statement_begin(&insert, store,
 	                "INSERT INTO message (id, conversation, dedupe_key, direction, class, rule,"
 	                " match, msgid, from_address, subject, received_at, account, auth, text,"
-	                " is_known_sender, owner, related)"
+	                " is_known_sender, owner, related, from_name)"
 	                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-	                " ?15, ?16, nullif(?17, 0))");
+	                " ?15, ?16, nullif(?17, 0), ?18)");
 	bind_int(&insert, 2, recorded->conversation);
 	bind_bytes(&insert, 3, record->key, sizeof(record->key));
 	bind_text(&insert, 4, direction_name(record->direction), KEPT_WORD_BYTES);
@@ -110,6 +118,7 @@ static int insert_row(struct store *store, const struct record *record,
 	bind_int(&insert, 15, recorded->is_known_sender);
 	bind_text(&insert, 16, recorded->owner, KEPT_ADDRESS_BYTES);
 	bind_int(&insert, 17, recorded->related);
+	bind_text(&insert, 18, record->from_name, RECORD_NAME_BYTES);
 	return statement_insert(&insert, id_out, err);
 }
 
@@ -168,6 +177,20 @@ int recipients_add(struct store *store, const struct record *record, int64_t mes
 	return 0;
 }
 
+int message_is_first(struct store *store, int64_t conversation, int64_t message, struct error *err)
+{
+	struct statement query;
+	int earlier;
+
+	statement_begin(&query, store,
+	                "SELECT 1 FROM message WHERE conversation = ?1 AND id < ?2 LIMIT 1");
+	bind_int(&query, 1, conversation);
+	bind_int(&query, 2, message);
+	earlier = statement_step(&query, err);
+	statement_end(&query);
+	return earlier < 0 ? -1 : !earlier;
+}
+
 int message_insert(struct store *store, const struct record *record,
                    const struct recorded *recorded, int64_t *id_out, struct error *err)
 {
@@ -214,49 +237,81 @@ static int find_sent(struct store *store, const char *sql, int64_t conversation,
 	return status;
 }
 
+/* What a report speaks of, as far as it says the same of all its recipients. */
+struct reported {
+	bool is_named;   /* its id says which message */
+	int64_t message; /* that one, else the newest that went out; 0: none */
+};
+
 /*
- * The outbound message that failed for a recipient: by its id, else the newest to
- * him, else the newest.  A report on a message that we know and did not send out
- * (an alert, the customer's own) is on none.
+ * A report on a message that we know and did not send out (an alert, the customer's own)
+ * is on none.  What went to a colleague who waited is sent out as well.
  */
-static int find_failed(struct store *store, const struct record *record, int64_t conversation,
-                       const char *recipient, int64_t *message_out, struct error *err)
+static int find_named(struct store *store, const struct record *record, int64_t conversation,
+                      struct reported *out, struct error *err)
 {
 	int64_t other;
-	int status = 0;
+	int status;
 
-	if (record->original_msgid != NULL) {
-		status =
-			find_sent(store,
-		                  "SELECT m.id FROM message_id i JOIN message m ON m.id = i.message"
-		                  " WHERE i.msgid = ?2 AND i.relation = 'has'"
-		                  " AND m.conversation = ?1 AND m.direction = 'out'"
-		                  " ORDER BY m.id DESC LIMIT 1",
-		                  conversation, record->original_msgid, message_out, err);
-		if (status != 0)
-			return status;
+	if (record->original_msgid == NULL)
+		return 0;
+	status = find_sent(store,
+	                   "SELECT m.id FROM message_id i JOIN message m ON m.id = i.message"
+	                   " WHERE i.msgid = ?2 AND i.relation = 'has'"
+	                   " AND m.conversation = ?1 AND (m.direction = 'out'"
+	                   " OR (m.direction = 'internal'"
+	                   " AND EXISTS (SELECT 1 FROM wait w WHERE w.ended_by = m.id)))"
+	                   " ORDER BY m.id DESC LIMIT 1",
+	                   conversation, record->original_msgid, &out->message, err);
+	if (status == 0)
 		status =
 			find_sent(store,
 		                  "SELECT m.id FROM message_id i JOIN message m ON m.id = i.message"
 		                  " WHERE i.msgid = ?2 AND i.relation = 'has'"
 		                  " AND m.conversation = ?1 LIMIT 1",
 		                  conversation, record->original_msgid, &other, err);
-		if (status != 0)
-			return status < 0 ? -1 : 0;
-	}
-	if (recipient[0] != '\0')
-		status = find_sent(store,
-		                   "SELECT m.id FROM message m WHERE m.conversation = ?1"
-		                   " AND m.direction = 'out' AND EXISTS (SELECT 1 FROM recipient r"
-		                   " WHERE r.message = m.id AND r.address = ?2)"
-		                   " ORDER BY m.received_at DESC, m.id DESC LIMIT 1",
-		                   conversation, recipient, message_out, err);
-	if (status != 0)
-		return status;
+	out->is_named = status > 0;
+	return status < 0 ? -1 : 0;
+}
+
+static int find_reported(struct store *store, const struct record *record, int64_t conversation,
+                         struct reported *out, struct error *err)
+{
+	*out = (struct reported){0};
+	if (find_named(store, record, conversation, out, err) < 0)
+		return -1;
+	if (out->is_named)
+		return 0;
 	return find_sent(store,
 	                 "SELECT id FROM message WHERE conversation = ?1"
 	                 " AND direction = 'out' ORDER BY received_at DESC, id DESC LIMIT 1",
-	                 conversation, NULL, message_out, err);
+	                 conversation, NULL, &out->message, err) < 0
+	               ? -1
+	               : 0;
+}
+
+/* The outbound message that failed for a recipient, unless the report names it: the newest to him. */
+static int find_failed(struct store *store, int64_t conversation, const struct reported *reported,
+                       const char *recipient, int64_t *message_out, struct error *err)
+{
+	int status = 0;
+
+	*message_out = reported->message;
+	if (reported->message == 0)
+		return 0;
+	if (!reported->is_named && recipient[0] != '\0')
+		status = find_sent(store,
+		                   "SELECT id FROM (SELECT id, received_at FROM"
+		                   " (SELECT id, received_at, direction FROM message"
+		                   " WHERE conversation = ?1"
+		                   " ORDER BY received_at DESC, id DESC LIMIT " LOOKED_AT_MAX ")"
+		                   " WHERE direction = 'out'"
+		                   " ORDER BY received_at DESC, id DESC LIMIT " REPORTED_MAX ")"
+		                   " WHERE EXISTS (SELECT 1 FROM recipient r"
+		                   " WHERE r.message = id AND r.address = ?2)"
+		                   " ORDER BY received_at DESC, id DESC LIMIT 1",
+		                   conversation, recipient, message_out, err);
+	return status < 0 ? -1 : 1;
 }
 
 static const char *action_word(const char *action)
@@ -295,11 +350,17 @@ static int insert_failure(struct store *store, const struct record *record,
 int failures_add(struct store *store, const struct record *record, int64_t conversation,
                  int64_t report, unsigned *resumed_count, struct error *err)
 {
+	struct reported reported;
+
+	if (record->failure_count == 0)
+		return 0;
+	if (find_reported(store, record, conversation, &reported, err) < 0)
+		return -1;
 	for (size_t i = 0; i < record->failure_count && i < REPORT_RECIPIENTS_MAX; i++) {
 		const struct record_failure *failure = &record->failures[i];
 		const char *recipient = failure->recipient != NULL ? failure->recipient : "";
 		int64_t message;
-		int found = find_failed(store, record, conversation, recipient, &message, err);
+		int found = find_failed(store, conversation, &reported, recipient, &message, err);
 
 		if (found < 0)
 			return -1;
@@ -308,7 +369,8 @@ int failures_add(struct store *store, const struct record *record, int64_t conve
 		if (insert_failure(store, record, failure, message, report, err) < 0)
 			return -1;
 		if (strcmp(action_word(failure->action), "failed") == 0 &&
-		    wait_resume(store, message, recipient, resumed_count, err) < 0)
+		    wait_resume(store, record->config, message, recipient, record->received_at,
+		                resumed_count, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -20,6 +20,10 @@ int message_find_repeat(struct store *store, const struct record *record, struct
 int message_count_recent(struct store *store, const struct record *record, int64_t conversation,
                          struct cap_counts *out, struct error *err) MUST_CHECK;
 
+/* Does no message of the conversation come before this one? 1, 0 or -1 with *err. */
+int message_is_first(struct store *store, int64_t conversation, int64_t message,
+                     struct error *err) MUST_CHECK;
+
 /*
  * Add the message with its ids and recipients.  What *recorded knows by now
  * (conversation, reason, related, owner, known sender) goes into the row.

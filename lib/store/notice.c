@@ -12,6 +12,7 @@ static void release_item(struct notice_item *item)
 {
 	free(item->customer);
 	free(item->reply_to);
+	free(item->from_name);
 	free(item->subject);
 	free(item->reference);
 	free(item->owner);
@@ -90,6 +91,7 @@ static void read_item(struct statement *query, struct notice_item *item)
 	item->account = column_copy(query, 11);
 	item->msgid = column_copy(query, 12);
 	item->text = column_copy(query, 13);
+	item->from_name = column_copy(query, 14);
 }
 
 static int read_items(struct store *store, struct notice *notice, struct error *err)
@@ -100,13 +102,14 @@ static int read_items(struct store *store, struct notice *notice, struct error *
 	statement_begin(&query, store,
 	                "SELECT a.wait, w.conversation, a.level, a.due_at, w.started_at,"
 	                " a.is_running, w.customer, w.reply_to, c.subject, c.reference, c.owner,"
-	                " c.account, (SELECT m.msgid FROM message m WHERE m.id = w.started_by),"
+	                " c.account, s.msgid,"
 	                " (SELECT m.text FROM message m WHERE m.conversation = w.conversation"
 	                " AND m.direction = 'in' AND m.class = 'human'"
 	                " AND lower(m.from_address) = w.customer"
-	                " ORDER BY m.received_at DESC, m.id DESC LIMIT 1)"
+	                " ORDER BY m.received_at DESC, m.id DESC LIMIT 1), s.from_name"
 	                " FROM alert a JOIN wait w ON w.id = a.wait"
-	                " JOIN conversation c ON c.id = w.conversation WHERE a.notice = ?1"
+	                " JOIN conversation c ON c.id = w.conversation"
+	                " LEFT JOIN message s ON s.id = w.started_by WHERE a.notice = ?1"
 	                " ORDER BY w.started_at, a.wait, a.level");
 	bind_int(&query, 1, notice->id);
 	while ((status = statement_step(&query, err)) > 0) {

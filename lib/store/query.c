@@ -16,6 +16,7 @@
 #define CONVERSATION_COLUMNS                                                                       \
 	"SELECT c.id, c.created_at, c.updated_at, c.subject, c.reference, c.owner, c.account,"     \
 	" c.state = 'closed', c.is_owner_pinned, c.reference_type, c.snoozed_until,"               \
+	" c.continues,"                                                                            \
 	" (SELECT count(*) FROM message m WHERE m.conversation = c.id),"                           \
 	" (SELECT count(*) FROM wait w WHERE w.conversation = c.id AND w.ended_at IS NULL"         \
 	" AND c.state = 'open'),"                                                                  \
@@ -35,9 +36,10 @@ static void read_conversation(struct statement *query, struct conversation_row *
 	row->is_owner_pinned = column_int(query, 8) != 0;
 	row->reference_type = column_copy(query, 9);
 	row->snoozed_until = column_int(query, 10);
-	row->message_count = column_int(query, 11);
-	row->waiting_count = column_int(query, 12);
-	row->waiting_since = column_int(query, 13);
+	row->continues = column_int(query, 11);
+	row->message_count = column_int(query, 12);
+	row->waiting_count = column_int(query, 13);
+	row->waiting_since = column_int(query, 14);
 }
 
 int store_list_conversations(struct store *store, const struct conversation_filter *filter,
@@ -167,6 +169,14 @@ int store_find_by_prefix(struct store *store, const char *prefix, size_t limit, 
 	                "SELECT id FROM conversation WHERE id BETWEEN ?1 AND ?2"
 	                " ORDER BY id DESC LIMIT ?3",
 	                values, 3, ids_out, count_out, err);
+}
+
+int store_list_continued(struct store *store, int64_t conversation, int64_t **ids_out,
+                         size_t *count_out, struct error *err)
+{
+	store->doing = "list what continues a conversation";
+	return list_ids(store, "SELECT id FROM conversation WHERE continues = ?1 ORDER BY id",
+	                &conversation, 1, ids_out, count_out, err);
 }
 
 int store_list_related(struct store *store, int64_t conversation, int64_t **ids_out,
@@ -327,10 +337,10 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
 	store->doing = "list waits";
 	if (read_begin(store, err) < 0)
 		return -1;
-	statement_begin(
-		&query, store,
-		"SELECT id, conversation, customer, started_at, ended_at, started_by,"
-		" ended_by, end_reason FROM wait WHERE conversation = ?1 ORDER BY started_at, id");
+	statement_begin(&query, store,
+	                "SELECT id, conversation, customer, started_at, ended_at, started_by,"
+	                " ended_by, end_reason, coalesce(wall_s, -1), coalesce(business_s, -1)"
+	                " FROM wait WHERE conversation = ?1 ORDER BY started_at, id");
 	bind_int(&query, 1, conversation);
 	while ((status = statement_step(&query, err)) > 0) {
 		struct wait_row *row;
@@ -345,6 +355,8 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
 		row->started_by = column_int(&query, 5);
 		row->ended_by = column_int(&query, 6);
 		row->end_reason = column_copy(&query, 7);
+		row->wall_s = column_int(&query, 8);
+		row->business_s = column_int(&query, 9);
 	}
 	statement_end(&query);
 	read_end(store);

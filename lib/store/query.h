@@ -22,6 +22,7 @@ struct conversation_row {
 	bool is_closed;
 	bool is_owner_pinned;
 	int64_t snoozed_until; /* 0: it was not; may be past */
+	int64_t continues;     /* the closed conversation that its first message answered, or 0 */
 	int64_t message_count;
 	int64_t waiting_count; /* customers that wait now */
 	int64_t waiting_since; /* the oldest of them, 0 if none */
@@ -48,6 +49,7 @@ struct wait_row {
 	int64_t ended_at;             /* 0: it runs */
 	int64_t started_by, ended_by; /* messages; ended_by 0: it runs, or nobody answered */
 	char *end_reason;             /* word of the store; NULL: it runs */
+	int64_t wall_s, business_s;   /* how long it was; -1: not known, or it runs */
 };
 
 struct conversation_filter {
@@ -72,6 +74,9 @@ int store_list_waits(struct store *store, int64_t conversation, struct wait_row 
                      size_t *count_out, struct error *err) MUST_CHECK;
 int store_list_participants(struct store *store, int64_t conversation, struct string_list *out,
                             struct error *err) MUST_CHECK;
+/* Conversations that continue this one, the oldest first. */
+int store_list_continued(struct store *store, int64_t conversation, int64_t **ids_out,
+                         size_t *count_out, struct error *err) MUST_CHECK;
 /* Conversations recorded as related to this one, either way. */
 int store_list_related(struct store *store, int64_t conversation, int64_t **ids_out,
                        size_t *count_out, struct error *err) MUST_CHECK;

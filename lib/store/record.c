@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
-#include "lib/conversation/cap.h"
 #include "lib/mail/msgid.h"
 #include "lib/store/care_internal.h"
 #include "lib/store/conversation.h"
@@ -12,6 +11,7 @@
 #include "lib/store/letter_internal.h"
 #include "lib/store/limit.h"
 #include "lib/store/message.h"
+#include "lib/store/record_internal.h"
 #include "lib/store/wait.h"
 
 #define KEY_BODY_BYTES 4096
@@ -86,18 +86,32 @@ static int count_invalid_tokens(struct store *store, unsigned count, struct erro
 	return statement_run(&insert, err);
 }
 
+static int begin_conversation(struct store *store, const struct record *record,
+                              const struct destination *destination, struct recorded *out,
+                              struct error *err)
+{
+	out->is_new_conversation = true;
+	if (destination->continues == 0)
+		return conversation_insert(store, record, &out->conversation, err);
+	out->related = destination->continues;
+	out->conversation = 0;
+	return conversation_continue(store, record, destination->continues, &out->conversation,
+	                             err);
+}
+
 /* Make or join the conversation; afterwards *out knows all of it that the message row needs. */
 static int settle_conversation(struct store *store, const struct record *record,
-                               const struct match *match, struct recorded *out, struct error *err)
+                               const struct destination *destination, struct recorded *out,
+                               struct error *err)
 {
+	const struct match *match = &destination->match;
 	int known = 0;
 
 	out->reason = match->reason;
 	out->related = match->related;
 	out->conversation = match->conversation;
-	out->is_new_conversation = match->conversation == 0 || match->is_lost;
-	if (out->is_new_conversation) {
-		if (conversation_insert(store, record, &out->conversation, err) < 0)
+	if (match->conversation == 0 || match->is_lost || destination->continues != 0) {
+		if (begin_conversation(store, record, destination, out, err) < 0)
 			return -1;
 	} else if (conversation_join(store, record, out->conversation, err) < 0) {
 		return -1;
@@ -110,16 +124,64 @@ static int settle_conversation(struct store *store, const struct record *record,
 	return conversation_read(store, out, err);
 }
 
+static int relate(struct store *store, const struct destination *destination,
+                  const struct recorded *out, struct error *err)
+{
+	int64_t other = destination->match.related;
+
+	if (out->related != 0 && relation_add(store, out->conversation, out->related, err) < 0)
+		return -1;
+	return other == 0 || other == out->related
+	               ? 0
+	               : relation_add(store, out->conversation, other, err);
+}
+
+/* is_repeat: the message came before, and what began since is not what it answers. */
+static int end_answered(struct store *store, const struct record *record, bool is_repeat,
+                        struct recorded *out, struct error *err)
+{
+	const struct wait_answer answer = {.conversation = out->conversation,
+	                                   .recipients = record->recipients,
+	                                   .recipient_count = record->recipient_count,
+	                                   .author = record->from,
+	                                   .message = out->message,
+	                                   .at = out->first_received_at,
+	                                   .is_repeat = is_repeat};
+
+	if (!record->ends_waits)
+		return 0;
+	return wait_end(store, record->config, &answer, &out->waits_ended, err);
+}
+
+static bool record_is_forged(const struct record *record)
+{
+	return record->auth != NULL && strcmp(record->auth, "fail") == 0;
+}
+
+static int start_wait(struct store *store, const struct record *record, int64_t at,
+                      struct recorded *out, struct error *err)
+{
+	/* Who only says that he is the customer does not say where the answer goes. */
+	const struct wait_question question = {
+		.conversation = out->conversation,
+		.customer = record->from,
+		.reply_to = record_is_forged(record) ? NULL : record->reply_to,
+		.is_known = out->is_known_sender && !record_is_forged(record),
+		.message = out->message,
+		.at = at,
+	};
+	int crowded = wait_start(store, &question, &out->waits_started, err);
+
+	out->is_crowded = crowded > 0;
+	return crowded < 0 ? -1 : 0;
+}
+
 static int apply_waits(struct store *store, const struct record *record, struct recorded *out,
                        struct error *err)
 {
-	if (record->starts_wait &&
-	    wait_start(store, out->conversation, record->from, record->reply_to, out->message,
-	               record->received_at, &out->waits_started, err) < 0)
+	if (record->starts_wait && start_wait(store, record, record->received_at, out, err) < 0)
 		return -1;
-	if (record->ends_waits &&
-	    wait_end(store, out->conversation, record->recipients, record->recipient_count,
-	             out->message, record->received_at, &out->waits_ended, err) < 0)
+	if (end_answered(store, record, false, out, err) < 0)
 		return -1;
 	if (record->class == CLASS_BOUNCE)
 		return failures_add(store, record, out->conversation, out->message,
@@ -128,26 +190,108 @@ static int apply_waits(struct store *store, const struct record *record, struct 
 }
 
 /*
- * A message that is there.  One that went out may come once a recipient, so each
+ * A colleague asks where colleagues are customers, and his client names a thread of another
+ * account: what he asks of these is a conversation of its own.
+ */
+static int leave_for_colleague(struct store *store, const struct record *record,
+                               struct match *match, struct error *err)
+{
+	const struct account *account, *other;
+
+	if (!record->asks_as_colleague || record->config == NULL || match->conversation == 0 ||
+	    match->is_lost || match->reason == MATCH_TOKEN || !record->match.may_open)
+		return 0;
+	account = config_account_by_name(record->config, record->account);
+	if (account == NULL || !account->has_internal_customers)
+		return 0;
+	if (conversation_account(store, record->config, match->conversation, &other, err) < 0)
+		return -1;
+	if (other == account)
+		return 0;
+	match->related = match->conversation;
+	match->conversation = 0;
+	return 0;
+}
+
+/*
+ * Make of a colleague's message what is done with those of customers, where an account
+ * has internal ones.  conversation: that it leads to, 0 if it begins one.
+ */
+static int resolve_colleague(struct store *store, struct record *record, int64_t conversation,
+                             struct error *err)
+{
+	const struct config *config = record->config;
+	const struct account *account = NULL;
+	bool has_customers;
+	int waited = 1;
+
+	if (!record->answers_colleagues || config == NULL)
+		return 0;
+	account = config_account_by_name(config, record->account);
+	has_customers = account != NULL && account->has_internal_customers;
+	if (!has_customers && conversation != 0) {
+		if (conversation_account(store, config, conversation, &account, err) < 0)
+			return -1;
+		has_customers = account != NULL && account->has_internal_customers;
+	}
+	if (!has_customers)
+		return 0;
+	record->ends_waits = true;
+	if (!record->asks_as_colleague)
+		return 0;
+	if (conversation != 0)
+		waited = wait_was_there(store, conversation, record->from, err);
+	record->starts_wait = record->reopens = waited > 0;
+	return waited < 0 ? -1 : 0;
+}
+
+/*
+ * A colleague's question came first by an account where colleagues do not wait, and by this
+ * one only now: each recipient had a copy of his own.  It began the conversation then.
+ */
+static int ask_late(struct store *store, const struct record *record, struct recorded *out,
+                    struct error *err)
+{
+	const struct account *account = NULL;
+	int status;
+
+	if (!record->asks_as_colleague || record->config == NULL)
+		return 0;
+	account = config_account_by_name(record->config, record->account);
+	if (account == NULL || !account->has_internal_customers)
+		return 0;
+	status = message_is_first(store, out->conversation, out->message, err);
+	if (status <= 0)
+		return status;
+	status = wait_was_there(store, out->conversation, record->from, err);
+	if (status != 0)
+		return status < 0 ? -1 : 0;
+	return start_wait(store, record, out->first_received_at, out, err);
+}
+
+/*
+ * A message that is there.  One of ours may come once a recipient, so each
  * time brings those whom it answers: the waits that ran when it first came.
  */
 static int record_again(struct store *store, const struct record *record, struct recorded *out,
                         struct error *err)
 {
+	struct record resolved = *record;
 	int status = limit_count(store, record, out, err);
 
 	if (status != 0)
 		return status;
-	if (record->direction == DIRECTION_OUT) {
-		if (recipients_add(store, record, out->message, err) < 0 ||
-		    (record->adds_participants &&
-		     participants_add(store, record, out->conversation, err) < 0))
-			return -1;
-		if (record->ends_waits &&
-		    wait_end(store, out->conversation, record->recipients, record->recipient_count,
-		             out->message, out->first_received_at, &out->waits_ended, err) < 0)
-			return -1;
-	}
+	if (resolve_colleague(store, &resolved, out->conversation, err) < 0)
+		return -1;
+	if (record->direction != DIRECTION_IN &&
+	    recipients_add(store, record, out->message, err) < 0)
+		return -1;
+	if (record->adds_participants &&
+	    participants_add(store, record, out->conversation, err) < 0)
+		return -1;
+	if (ask_late(store, record, out, err) < 0 ||
+	    end_answered(store, &resolved, true, out, err) < 0)
+		return -1;
 	return delivery_add(store, record, out->message, err);
 }
 
@@ -168,15 +312,16 @@ static int find_cap(struct store *store, const struct record *record, const stru
 }
 
 /* A message that is not there, whose conversation was looked up: 0, RECORDED_OVER_LIMIT or -1. */
-static int record_found(struct store *store, const struct record *record, const struct match *match,
-                        struct recorded *out, struct error *err)
+static int record_found(struct store *store, const struct record *record,
+                        const struct destination *destination, struct recorded *out,
+                        struct error *err)
 {
 	int status;
 
 	out->class = record->class;
 	out->rule = xstrdup(record->rule);
 	out->first_received_at = record->received_at;
-	if (settle_conversation(store, record, match, out, err) < 0 ||
+	if (settle_conversation(store, record, destination, out, err) < 0 ||
 	    message_insert(store, record, out, &out->message, err) < 0)
 		return -1;
 	status = limit_count(store, record, out, err);
@@ -185,9 +330,7 @@ static int record_found(struct store *store, const struct record *record, const 
 	if (record->adds_participants &&
 	    participants_add(store, record, out->conversation, err) < 0)
 		return -1;
-	if (out->related != 0 && relation_add(store, out->conversation, out->related, err) < 0)
-		return -1;
-	if (apply_waits(store, record, out, err) < 0 ||
+	if (relate(store, destination, out, err) < 0 || apply_waits(store, record, out, err) < 0 ||
 	    count_invalid_tokens(store, record->invalid_tokens, err) < 0)
 		return -1;
 	if (out->is_new_conversation &&
@@ -196,33 +339,78 @@ static int record_found(struct store *store, const struct record *record, const 
 	return delivery_add(store, record, out->message, err);
 }
 
-/* Past a cap the same, but that nothing comes of it. */
-static int record_new(struct store *store, const struct record *record, const struct match *match,
-                      struct recorded *out, struct error *err)
+/* May a sender past a cap wait?  In an open conversation that knows him, where he does not. 1, 0 or -1. */
+static int may_wait(struct store *store, const struct record *record, int64_t conversation,
+                    struct error *err)
 {
-	struct record quiet = *record;
-	const struct cap *cap;
-	int status = find_cap(store, record, match, &cap, err);
+	int known, closed;
 
+	if (!record->starts_wait || conversation == 0)
+		return 0;
+	known = participant_exists(store, conversation, record->from, err);
+	if (known <= 0)
+		return known;
+	closed = conversation_is_closed(store, conversation, err);
+	return closed < 0 ? -1 : !closed;
+}
+
+/* Past a cap a message is recorded the same, but nothing comes of it. */
+static int apply_cap(struct store *store, struct record_decision *decision, struct error *err)
+{
+	struct record *record = &decision->record;
+	struct destination *destination = &decision->destination;
+	int status = find_cap(store, record, &destination->match, &decision->cap, err);
+
+	if (status <= 0)
+		return status;
+	status = may_wait(store, record, destination->match.conversation, err);
 	if (status < 0)
 		return -1;
-	if (cap == NULL)
-		return record_found(store, record, match, out, err);
-	quiet.starts_wait = false;
-	quiet.reopens = false;
-	quiet.acknowledged_to = NULL;
-	status = record_found(store, &quiet, match, out, err);
-	if (status != 0)
+	destination->continues = 0;
+	record->starts_wait = status > 0;
+	record->reopens = false;
+	record->acknowledged_to = NULL;
+	return 0;
+}
+
+int record_decide(struct store *store, const struct record *record, struct record_decision *out,
+                  struct error *err)
+{
+	struct match *match = &out->destination.match;
+
+	*out = (struct record_decision){.record = *record};
+	if (conversation_match(store, record, match, err) < 0)
+		return -1;
+	if (match->reason == MATCH_NONE)
+		return RECORDED_NOT_OURS;
+	if (leave_for_colleague(store, record, match, err) < 0 ||
+	    resolve_colleague(store, &out->record, match->is_lost ? 0 : match->conversation, err) <
+	            0 ||
+	    conversation_follow(store, &out->record, match, &out->destination.continues, err) < 0)
+		return -1;
+	return apply_cap(store, out, err);
+}
+
+static int record_new(struct store *store, const struct record *record, struct recorded *out,
+                      struct error *err)
+{
+	struct record_decision decision;
+	int status = record_decide(store, record, &decision, err);
+
+	out->reason = decision.destination.match.reason;
+	if (status == 0)
+		status = record_found(store, &decision.record, &decision.destination, out, err);
+	if (status != 0 || decision.cap == NULL)
 		return status;
 	out->is_capped = true;
-	return letter_add_capped(store, record, out->message, cap->messages, err);
+	return letter_add_capped(store, record, out->message, decision.cap->messages, err);
 }
 
 /* Do what a link asks for: 0, RECORDED_IN_VAIN, or -1 with *err. */
 static int record_action(struct store *store, const struct record *record, struct recorded *out,
                          struct error *err)
 {
-	if (care_do_action(store, record->action, record->notice, record->from,
+	if (care_do_action(store, record->config, record->action, record->notice, record->from,
 	                   record->has_copy_keys ? record->key : NULL, record->received_at,
 	                   &out->care, err) < 0)
 		return -1;
@@ -234,7 +422,6 @@ static int record_action(struct store *store, const struct record *record, struc
 static int record_one(struct store *store, const struct record *record, struct recorded *out,
                       struct error *err)
 {
-	struct match match;
 	int found;
 
 	if (record->is_action)
@@ -244,13 +431,7 @@ static int record_one(struct store *store, const struct record *record, struct r
 		return -1;
 	if (found > 0)
 		return record_again(store, record, out, err);
-
-	if (conversation_match(store, record, &match, err) < 0)
-		return -1;
-	out->reason = match.reason;
-	if (match.reason == MATCH_NONE)
-		return RECORDED_NOT_OURS;
-	return record_new(store, record, &match, out, err);
+	return record_new(store, record, out, err);
 }
 
 /* What was found is void of a record that is taken back, but for the count it would have led to. */

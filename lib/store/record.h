@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/config.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/list.h"
@@ -26,6 +27,7 @@ const char *direction_name(enum direction direction); /* "out", "in", "internal"
 enum arrival { ARRIVAL_SMTP, ARRIVAL_LOCAL, ARRIVAL_FETCH };
 const char *arrival_name(enum arrival arrival); /* "smtp", "local", "fetch" */
 
+#define RECORD_NAME_BYTES      200
 #define RECORD_RECIPIENTS_KEPT 200 /* of one message, besides the counted; waits look at all */
 
 /* One failed, delayed, ... recipient that a bounce speaks of. Strings borrowed. */
@@ -38,6 +40,7 @@ struct record_failure {
 
 /* What is to be recorded. All strings are borrowed for the call; NULL is "not there". */
 struct record {
+	const struct config *config; /* calendars and accounts; NULL: none, and all reopens */
 	enum direction direction;
 	enum message_class class;
 	const char *rule;
@@ -47,11 +50,12 @@ struct record {
 	bool has_copy_keys;
 	int64_t received_at; /* Unix seconds */
 	const char *msgid;
-	const char *from;     /* address as found in From */
-	const char *reply_to; /* first address of Reply-To, inbound only */
-	const char *subject;  /* UTF-8, at most 500 bytes */
-	const char *text;     /* first KiB of new text where keep_text is on */
-	const char *auth;     /* "pass", "fail", "none" */
+	const char *from;      /* address as found in From */
+	const char *from_name; /* display name in From, UTF-8, at most RECORD_NAME_BYTES */
+	const char *reply_to;  /* first address of Reply-To, inbound only */
+	const char *subject;   /* UTF-8, at most 500 bytes */
+	const char *text;      /* first KiB of new text where keep_text is on */
+	const char *auth;      /* "pass", "fail", "none" */
 
 	struct match_input match;
 	const char *const
@@ -67,7 +71,12 @@ struct record {
 	bool adds_participants; /* outbound: recipients and from become participants */
 	bool starts_wait;       /* inbound, human, from outside */
 	bool ends_waits;        /* outbound, human */
-	bool reopens;           /* inbound human mail opens a closed conversation again */
+	bool reopens; /* human mail of a customer: into a closed conversation it goes as below */
+	/*
+	 * Internal, human: where the account that it came in by, or that of its conversation,
+	 * has internal customers it ends waits, and may begin one of a sender who is no account.
+	 */
+	bool answers_colleagues, asks_as_colleague;
 
 	/*
 	 * Outbound: the recipients that count against the account's daily limit, that limit
@@ -92,7 +101,7 @@ struct record {
 
 	/*
 	 * A mail to a link of an alert: what it asks for is done instead, and nothing else of
-	 * it is looked at but from, received_at, and the key where has_copy_keys.
+	 * it is looked at but config, from, received_at, and the key where has_copy_keys.
 	 */
 	bool is_action;
 	enum action action;
@@ -125,7 +134,8 @@ struct recorded {
 	int64_t counted_today; /* recipients of the account, with this message's even if over the limit */
 	bool is_known_sender;
 	bool is_new_conversation;
-	bool is_capped; /* its sender is past a rate cap */
+	bool is_capped;  /* its sender is past a rate cap */
+	bool is_crowded; /* so many wait in the conversation that its sender, a stranger, does not */
 	unsigned waits_started, waits_ended, waits_resumed;
 	struct care_outcome care; /* of an action; conversation stands above as well */
 };
@@ -139,8 +149,25 @@ void recorded_release(struct recorded *recorded);
  * added (of one that went out also its recipients, who of them counts, and whom it
  * answers; one delivery per queue id); else match_find() on what the store holds now;
  * then conversation, message, ids, counts, participants, waits, failures, letters.
+ *
+ * What reopens and leads to a closed conversation opens it again if the account that it
+ * came in by (else that of the conversation) allows that so long after it was closed.
+ * Otherwise it goes to the conversation that continues the closed one, or the one that
+ * continues that, if that is open or may be opened; else it begins one that continues the
+ * last of them: with its subject, reference, account, owner and participants, and under the
+ * reason that led to the closed one, which is related.  Machine mail stays where it led.
+ *
+ * Human mail of ours into it goes on to what continues it as well, but opens and begins none.
+ *
+ * A colleague who writes to an account with internal customers is one when his message
+ * begins a conversation, or he ever waited in the one it leads to or in what that continues.
+ * It begins one if it would lead to a conversation of another account, unless a token says so.
+ *
  * Human mail from outside whose sender is past a rate cap (cap.h) starts no wait,
- * reopens nothing and is not acknowledged; of the first of a day the operator is told.
+ * reopens nothing and is not acknowledged; of the first of a day the operator is told.  It
+ * does start one in an open conversation that knows its sender, if none of his runs there.  Mail
+ * whose authentication failed counts against other such mail only.
+ *
  * When the transaction itself cannot be begun or committed every result says so, and
  * -1 with *err comes back (ERROR_FULL, ERROR_TEMPORARY, ERROR_CORRUPT); nothing was written then.
  * deadline_ms: of the monotonic clock, how long to wait for the write lock.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/memory.h"
+#include "lib/store/copy.h"
 #include "lib/store/database.h"
 #include "lib/store/schema.h"
 
@@ -15,6 +16,7 @@
 #define CHECKPOINT_LOCK_MS 10
 #define BUSY_TIMEOUT_MS    250 /* the write lock is the queue, this is for other programs */
 #define PROGRESS_STEPS     1000
+#define EMPTY_RETRY_NS     10000000
 
 #define WAL_HEADER_BYTES       32
 #define WAL_FRAME_HEADER_BYTES 24
@@ -38,6 +40,8 @@ static int stop_when_late(void *context)
 	const struct store *store = context;
 	int64_t now;
 
+	if (store_is_stopped(store))
+		return 1;
 	if (store->deadline_ms == 0 && store->read_deadline_ms == 0)
 		return 0;
 	now = store_clock_ms();
@@ -143,6 +147,27 @@ static int open_to_read(struct store *store, struct error *err)
 	return finish_open(store, err);
 }
 
+/* An older store is copied before anything of it is changed. */
+static int keep_older(struct store *store, struct error *err)
+{
+	char *path;
+	int version;
+
+	if (schema_version(store, &version, err) < 0)
+		return -1;
+	if (version <= 0 || version >= STORE_SCHEMA_VERSION)
+		return 0;
+	path = xasprintf("%s.before-%d", store->path, STORE_SCHEMA_VERSION);
+	store->doing = "copy the store before its upgrade";
+	if (access(path, F_OK) < 0 && copy_make_whole(store, path, 0640, err) < 0) {
+		free(path);
+		return -1;
+	}
+	store->doing = "open the store";
+	store->upgrade_copy = path;
+	return 0;
+}
+
 static int open_locked(struct store *store, struct error *err)
 {
 	int fd = file_create(store->path);
@@ -153,7 +178,8 @@ static int open_locked(struct store *store, struct error *err)
 	else if (errno != EEXIST)
 		return store_fail_errno(store, errno, err);
 	if (connect_file(store, err) < 0 || schema_check_owner(store, err) < 0 ||
-	    choose_wal(store, err) < 0 || schema_migrate(store, err) < 0)
+	    choose_wal(store, err) < 0 || keep_older(store, err) < 0 ||
+	    schema_migrate(store, err) < 0)
 		return -1;
 	return finish_open(store, err);
 }
@@ -200,6 +226,7 @@ void store_close(struct store *store)
 	free(store->path);
 	free(store->lock_path);
 	free(store->wal_path);
+	free(store->upgrade_copy);
 	free(store);
 }
 
@@ -207,6 +234,21 @@ bool store_is_current(const struct store *store)
 {
 	return file_is_same(store->file, file_identify(store->path)) &&
 	       (store->wal.inode == 0 || file_is_same(store->wal, file_identify(store->wal_path)));
+}
+
+const char *store_upgrade_copy(const struct store *store)
+{
+	return store->upgrade_copy;
+}
+
+void store_set_stop(struct store *store, const atomic_bool *is_stopping)
+{
+	store->is_stopping = is_stopping;
+}
+
+bool store_is_stopped(const struct store *store)
+{
+	return store->is_stopping != NULL && atomic_load(store->is_stopping);
 }
 
 void store_set_deadline(struct store *store, int64_t deadline_ms)
@@ -241,6 +283,42 @@ int store_checkpoint(struct store *store, unsigned min_pages, bool is_idle, stru
 	else if ((code & 0xff) != SQLITE_BUSY && (code & 0xff) != SQLITE_LOCKED)
 		return store_fail(store, code, err);
 	return 0;
+}
+
+/* 1, 0 if somebody reads or writes, or -1. The lock is held. */
+static int try_to_empty(struct store *store, struct error *err)
+{
+	int code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL,
+	                                     NULL);
+
+	if (code == SQLITE_OK) {
+		store->wal_pages = 0;
+		return 1;
+	}
+	if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+		return 0;
+	return store_fail(store, code, err);
+}
+
+int store_empty_wal(struct store *store, int64_t deadline_ms, struct error *err)
+{
+	static const struct timespec pause = {.tv_nsec = EMPTY_RETRY_NS};
+	struct error busy = {0};
+	int status = 0;
+
+	do {
+		store->doing = "empty the WAL";
+		if (status == 0 && store_lock(store, deadline_ms, &busy) < 0) {
+			if (err != NULL)
+				*err = busy;
+			return busy.kind == ERROR_TEMPORARY ? 0 : -1;
+		}
+		status = try_to_empty(store, err);
+		store_unlock(store);
+		if (status == 0)
+			nanosleep(&pause, NULL);
+	} while (status == 0 && store_clock_ms() < deadline_ms && !store_is_stopped(store));
+	return status;
 }
 
 int64_t store_new_id(struct store *store, int64_t now_ms)

@@ -1,6 +1,7 @@
 #ifndef REJOINDER_STORE_STORE_H
 #define REJOINDER_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,19 @@ void store_close(struct store *store);
  */
 bool store_is_current(const struct store *store);
 
+/*
+ * What a STORE_WRITE connection copied an older store to before it migrated that
+ * (PATH.before-VERSION, whole; one that was there stays); NULL if it migrated none.  Its
+ * opener logs that once.
+ */
+const char *store_upgrade_copy(const struct store *store);
+
+/*
+ * From now on what runs on this connection fails ERROR_TEMPORARY once *is_stopping, which
+ * another thread sets.  NULL: no longer.
+ */
+void store_set_stop(struct store *store, const atomic_bool *is_stopping);
+
 /* Stop a look-up that runs past this moment (monotonic ms, 0 for none): it fails ERROR_TEMPORARY. */
 void store_set_deadline(struct store *store, int64_t deadline_ms);
 
@@ -49,9 +63,15 @@ int64_t store_clock_ms(void);
 int store_checkpoint(struct store *store, unsigned min_pages, bool is_idle,
                      struct error *err) MUST_CHECK;
 
+/*
+ * Empty the WAL, waiting until deadline_ms for those who read from it or write. 1, 0 if it
+ * could not be done in time, or -1 with *err.
+ */
+int store_empty_wal(struct store *store, int64_t deadline_ms, struct error *err) MUST_CHECK;
+
 /* A new row id: 42 bits of now_ms, 6 of node, 15 of a counter; never 0. */
 int64_t store_new_id(struct store *store, int64_t now_ms);
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 
 #endif

@@ -138,7 +138,7 @@ static void start(void)
 	policy = policy_acquire(policies);
 	token_make(token, &policy->keys, 4711, time(NULL), "company.test");
 	policy_release(policies, policy);
-	options = (struct committer_options){store_path, on_tick, NULL};
+	options = (struct committer_options){store_path, on_tick, NULL, NULL};
 	services.policies = policies;
 	services.committer = committer_start(&options);
 	services.readers = readers_new(store_path);

@@ -117,7 +117,7 @@ static inline void bounce(struct store *store, const char *msgid, const char *or
 
 static inline void set_closed(struct store *store, int64_t conversation, bool is_closed)
 {
-	OK(store_set_closed(store, conversation, is_closed, 1, in_five_seconds(), err));
+	OK(store_set_closed(store, NULL, conversation, is_closed, 1, in_five_seconds(), err));
 }
 
 static inline void plan(struct store *store, int64_t wait, int level, int64_t due_at)

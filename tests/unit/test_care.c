@@ -73,8 +73,8 @@ static enum care_result act(enum action action, int64_t notice, const char *by, 
 {
 	struct care_outcome outcome;
 
-	OK(store_do_action(fixture.store, action, notice, by, now, in_five_seconds(), &outcome,
-	                   err));
+	OK(store_do_action(fixture.store, NULL, action, notice, by, now, in_five_seconds(),
+	                   &outcome, err));
 	return outcome.result;
 }
 
@@ -89,7 +89,8 @@ static void a_close_ends_the_waits_for_good(void **state)
 	(void)state;
 	plan(fixture.store, first.wait, 2, 2000);
 	answer(fixture.store, "<a@x>", answered.conversation, 1500);
-	OK(store_set_closed(fixture.store, first.conversation, true, NOW, in_five_seconds(), err));
+	OK(store_set_closed(fixture.store, NULL, first.conversation, true, NOW, in_five_seconds(),
+	                    err));
 	assert_int_equal(running(first.conversation), 0);
 	OK(store_list_waits(fixture.store, first.conversation, &waits, &count, err));
 	assert_int_equal(count, 2);
@@ -103,10 +104,12 @@ static void a_close_ends_the_waits_for_good(void **state)
 	         "SELECT count(*) FROM wait WHERE ended_by IS NOT NULL"
 	         " AND end_reason = 'answered'",
 	         1);
-	OK(store_set_closed(fixture.store, first.conversation, false, NOW, in_five_seconds(), err));
+	OK(store_set_closed(fixture.store, NULL, first.conversation, false, NOW, in_five_seconds(),
+	                    err));
 	assert_int_equal(running(first.conversation), 0);
 
-	OK(store_set_closed(fixture.store, first.conversation, true, NOW, in_five_seconds(), err));
+	OK(store_set_closed(fixture.store, NULL, first.conversation, true, NOW, in_five_seconds(),
+	                    err));
 	first = ask(fixture.store, "<4@x>", CUSTOMER, first.conversation, 200000);
 	assert_int_equal(running(first.conversation), 1);
 	assert_int_equal(number_of(fixture.store,
@@ -122,7 +125,7 @@ static void a_close_before_the_wait_began_ends_it_then(void **state)
 	struct waiting waiting = ask(fixture.store, "<1@x>", CUSTOMER, 0, NOW + 5);
 
 	(void)state;
-	OK(store_set_closed(fixture.store, waiting.conversation, true, NOW, in_five_seconds(),
+	OK(store_set_closed(fixture.store, NULL, waiting.conversation, true, NOW, in_five_seconds(),
 	                    err));
 	assert_int_equal(
 		number_of(fixture.store, "SELECT ended_at FROM wait WHERE id = ?1", waiting.wait),
@@ -228,7 +231,8 @@ static void what_is_not_there_cannot_be_changed(void **state)
 	struct error err = {0};
 
 	(void)state;
-	assert_int_equal(store_set_closed(fixture.store, 1, true, NOW, in_five_seconds(), &err), 0);
+	assert_int_equal(
+		store_set_closed(fixture.store, NULL, 1, true, NOW, in_five_seconds(), &err), 0);
 	assert_int_equal(store_snooze(fixture.store, 1, NOW, NOW, in_five_seconds(), &err), 0);
 	assert_int_equal(store_assign(fixture.store, 1, JANE, NOW, in_five_seconds(), &err), 0);
 	assert_int_equal(store_assign(fixture.store, 1, NULL, NOW, in_five_seconds(), &err), 0);
@@ -407,7 +411,7 @@ static int race(const int64_t *notices, int start_fd)
 	for (size_t i = 0; i < LINKS; i++) {
 		struct care_outcome outcome;
 
-		if (store_do_action(store, ACTION_TAKE_OVER, notices[i], JANE, NOW,
+		if (store_do_action(store, NULL, ACTION_TAKE_OVER, notices[i], JANE, NOW,
 		                    store_clock_ms() + 20000, &outcome, &err) < 0)
 			return 99;
 		done += outcome.result == CARE_DONE;

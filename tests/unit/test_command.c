@@ -79,6 +79,47 @@ static void how_a_command_failed_is_said(void **state)
 	assert_int_equal(err.kind, ERROR_CONFIG);
 }
 
+static void words_may_hold_blanks(void **state)
+{
+	static const char *const argv[] = {"printf", "%s|", "a b", " c ", "", NULL};
+	struct error err;
+	size_t length;
+	char *out;
+
+	(void)state;
+	assert_int_equal(
+		command_output_argv(argv, COMMAND_STDERR_OURS, 5000, 99, &out, &length, &err), 0);
+	assert_string_equal(out, "a b| c ||");
+	secret_free(out, length);
+}
+
+static void what_a_command_complains_goes_where_it_shall(void **state)
+{
+	static const char *const argv[] = {"sh", "-c", "echo said; echo complained >&2; exit 3",
+	                                   NULL};
+	struct error err;
+	size_t length;
+	char *out;
+
+	(void)state;
+	assert_int_equal(command_output_argv(argv, COMMAND_STDERR_WITH_OUTPUT, 5000, 99, &out,
+	                                     &length, &err),
+	                 -1);
+	assert_string_equal(err.text, "sh failed: exit status 3");
+	assert_string_equal(out, "said\ncomplained\n");
+	assert_int_equal(length, strlen(out));
+	secret_free(out, length);
+	assert_int_equal(
+		command_output_argv(argv, COMMAND_STDERR_DROPPED, 5000, 99, &out, &length, &err),
+		-1);
+	assert_null(out);
+	/* What was cut in the middle is not given away. */
+	assert_int_equal(
+		command_output_argv(argv, COMMAND_STDERR_WITH_OUTPUT, 5000, 3, &out, &length, &err),
+		-1);
+	assert_null(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +127,8 @@ int main(void)
 		cmocka_unit_test(a_command_that_prints_more_than_it_may_fails),
 		cmocka_unit_test(a_command_that_lasts_too_long_is_ended),
 		cmocka_unit_test(how_a_command_failed_is_said),
+		cmocka_unit_test(words_may_hold_blanks),
+		cmocka_unit_test(what_a_command_complains_goes_where_it_shall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

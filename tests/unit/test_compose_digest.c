@@ -124,7 +124,8 @@ static void thousands_are_bounded(void **state)
 		for (size_t at = 0; at < COUNT; at++) {
 			items[at] = plain_item();
 			items[at].wait = (int64_t)at + 1;
-			items[at].customer = items[at].subject = items[at].reference = wide;
+			items[at].customer = items[at].subject = items[at].reference =
+				items[at].from_name = wide;
 		}
 		items[0].subject = UNOWNED("\xc3\xa4");
 		mail = compose(items, COUNT);

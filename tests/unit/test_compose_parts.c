@@ -142,7 +142,7 @@ static void what_is_hostile_is_text(void **state)
 		char *mail, *plain, *html, *shown;
 
 		item.customer = item.subject = item.reference = item.msgid = item.reply_to =
-			hostile;
+			item.from_name = hostile;
 		item.text = strlen(hostile) < 1000 ? hostile : NULL;
 		mail = compose(&item, 1);
 		plain = part(mail, "text/plain");

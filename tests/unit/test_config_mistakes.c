@@ -409,6 +409,10 @@ static const struct mistake_row mistake_rows[] = {
          MINIMAL ACCOUNT_A "outgoing = yes\nacknowledge = {dir}/answer\n",
          ":6: acknowledge: found without an incoming side, expected incoming = yes in "
          "[account \"A\"]\n"},
+	{"customers who could not write",
+         MINIMAL ACCOUNT_A "outgoing = yes\ninternal_customers = yes\n",
+         ":6: internal_customers: found \"yes\", expected no, or incoming = yes in "
+         "[account \"A\"]\n"},
 	{"an answer by a relative path", MINIMAL ACCOUNT_A "incoming = yes\nacknowledge = answer\n",
          ":6: acknowledge: found \"answer\", expected an absolute path\n"},
 	{"a second default comes from a common section",

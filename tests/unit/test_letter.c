@@ -310,7 +310,7 @@ static void a_letter_is_put_off(void **state)
 	(void)state;
 	make_letter("<1@x>", CUSTOMER, NOON);
 	id = take_one(NOON);
-	OK(store_retry_letter(fixture.store, id, NOON + 500, in_five_seconds(), err));
+	OK(store_retry_letter(fixture.store, id, NOON + 500, true, in_five_seconds(), err));
 	assert_int_equal(next_letter(), NOON + 500);
 	take_none(NOON + 499);
 	assert_int_equal(take_one(NOON + 500), id);
@@ -337,7 +337,7 @@ static void an_ended_letter_stays_as_it_ended(void **state)
 		                    err));
 		OK(store_end_letter(fixture.store, id, rows[i].then, at + 6, in_five_seconds(),
 		                    err));
-		OK(store_retry_letter(fixture.store, id, at + 7, in_five_seconds(), err));
+		OK(store_retry_letter(fixture.store, id, at + 7, true, in_five_seconds(), err));
 		count_is(fixture.store, rows[i].sql, 1);
 		assert_int_equal(
 			number_of(fixture.store, "SELECT ended_at FROM letter WHERE id = ?1", id),
@@ -444,10 +444,19 @@ static void letters_are_looked_up_by_index(void **state)
 	plan_has("DELETE FROM letter WHERE message = 5", "letter_by_message (message=?)");
 }
 
+static void kinds_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(letter_kind_name(LETTER_ACKNOWLEDGEMENT), "acknowledgement");
+	assert_string_equal(letter_kind_name(LETTER_SENDER_CAPPED), "sender-capped");
+	assert_string_equal(letter_kind_name(LETTER_TROUBLE_ENDED), "trouble-ended");
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kinds_have_names),
 		EACH(an_acknowledgement_knows_the_message),
 		EACH(a_message_without_anything_is_acknowledged_too),
 		EACH(ids_are_named_once_and_as_many_of_the_nearest_as_fit),

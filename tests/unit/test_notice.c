@@ -363,6 +363,27 @@ static void a_digest_takes_back_only_what_it_left_out(void **state)
 	notices_free(notices, 2);
 }
 
+static void the_name_is_that_of_the_message_that_began_the_wait(void **state)
+{
+	struct waiting waiting = ask(fixture.store, "<1@x>", CUSTOMER, 0, 1000);
+	struct notice *notices;
+
+	(void)state;
+	run_sql(fixture.store, "UPDATE message SET from_name = 'Bob Builder'");
+	ask(fixture.store, "<2@x>", CUSTOMER, waiting.conversation, 2000);
+	run_sql(fixture.store, "UPDATE message SET from_name = 'Boss' WHERE msgid = '<2@x>'");
+	pass(fixture.store, waiting.wait, 0, JANE, NOW);
+	notices = take(fixture.store, NOW, 1);
+	assert_string_equal(notices[0].items[0].from_name, "Bob Builder");
+	notices_free(notices, 1);
+
+	run_sql(fixture.store, "UPDATE message SET from_name = NULL WHERE msgid = '<1@x>'");
+	notices = take(fixture.store, NOW + 100, 1);
+	assert_int_equal(notices[0].item_count, 1);
+	assert_null(notices[0].items[0].from_name);
+	notices_free(notices, 1);
+}
+
 static void a_notice_of_what_is_gone_is_empty(void **state)
 {
 	struct waiting waiting = ask(fixture.store, "<1@x>", CUSTOMER, 0, 1000);
@@ -391,6 +412,7 @@ int main(void)
 		TEST(an_ended_notice_stays_as_it_ended),
 		cmocka_unit_test(what_was_not_told_is_due_again),
 		TEST(a_digest_takes_back_only_what_it_left_out),
+		TEST(the_name_is_that_of_the_message_that_began_the_wait),
 		TEST(a_notice_of_what_is_gone_is_empty),
 	};
 

@@ -354,7 +354,8 @@ static void totals_count_everything(void **state)
 
 	(void)state;
 	assert_int_equal(
-		store_set_closed(fixture.store, ids[3], true, 7000, in_five_seconds(), &err), 1);
+		store_set_closed(fixture.store, NULL, ids[3], true, 7000, in_five_seconds(), &err),
+		1);
 	assert_int_equal(store_totals(fixture.store, &totals, &err), 0);
 	assert_int_equal(totals.conversations_open, 3);
 	assert_int_equal(totals.conversations_closed, 1);
@@ -371,7 +372,8 @@ static void totals_count_everything(void **state)
 	assert_true(totals.wal_bytes > 0);
 	assert_int_equal(totals.schema_version, STORE_SCHEMA_VERSION);
 	assert_int_equal(
-		store_set_closed(fixture.store, ids[3], false, 6000, in_five_seconds(), &err), 1);
+		store_set_closed(fixture.store, NULL, ids[3], false, 6000, in_five_seconds(), &err),
+		1);
 }
 
 static void nobody_waits_in_a_closed_conversation(void **state)
@@ -391,7 +393,8 @@ static void nobody_waits_in_a_closed_conversation(void **state)
 	own = rows[0].waiting_count;
 	conversation_rows_free(rows, count);
 
-	assert_int_equal(store_set_closed(fixture.store, id, true, 0, in_five_seconds(), &err), 1);
+	assert_int_equal(
+		store_set_closed(fixture.store, NULL, id, true, 0, in_five_seconds(), &err), 1);
 	assert_int_equal(store_list_conversations(fixture.store, &waiting, &rows, &fewer, &err), 0);
 	conversation_rows_free(rows, fewer);
 	assert_int_equal(fewer, count - 1);
@@ -401,7 +404,8 @@ static void nobody_waits_in_a_closed_conversation(void **state)
 	conversation_row_release(&row);
 	assert_int_equal(store_totals(fixture.store, &after, &err), 0);
 	assert_int_equal(after.waits_running, before.waits_running - own);
-	assert_int_equal(store_set_closed(fixture.store, id, false, 0, in_five_seconds(), &err), 1);
+	assert_int_equal(
+		store_set_closed(fixture.store, NULL, id, false, 0, in_five_seconds(), &err), 1);
 }
 
 static void totals_of_many_rows_are_added_up_in_chunks(void **state)
@@ -439,7 +443,7 @@ static void a_state_is_set_by_hand(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(store_set_closed(fixture.store, ids[2], rows[i].is_closed,
+		assert_int_equal(store_set_closed(fixture.store, NULL, ids[2], rows[i].is_closed,
 		                                  rows[i].now, in_five_seconds(), &err),
 		                 1);
 		assert_int_equal(store_get_conversation(fixture.store, ids[2], &row, &err), 1);
@@ -447,7 +451,8 @@ static void a_state_is_set_by_hand(void **state)
 		assert_int_equal(row.updated_at, rows[i].updated_at);
 		conversation_row_release(&row);
 	}
-	assert_int_equal(store_set_closed(fixture.store, 1, true, 1, in_five_seconds(), &err), 0);
+	assert_int_equal(store_set_closed(fixture.store, NULL, 1, true, 1, in_five_seconds(), &err),
+	                 0);
 }
 
 /* Runs after the others, whose statements the connection has kept. */

@@ -312,6 +312,26 @@ static void text_is_cut_between_characters(void **state)
 	fixture_end(&fixture);
 }
 
+static void the_name_of_its_author_is_kept(void **state)
+{
+	struct fixture fixture;
+	struct record record = record_of("<1@x>", 1000);
+	struct recorded recorded;
+
+	(void)state;
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	record.from_name = "Bob Builder";
+	record_ok(fixture.store, &record, &recorded);
+	recorded_release(&recorded);
+	record = record_of("<2@x>", 1000);
+	record_ok(fixture.store, &record, &recorded);
+	recorded_release(&recorded);
+	count_is(fixture.store, "SELECT count(*) FROM message WHERE from_name = 'Bob Builder'", 1);
+	count_is(fixture.store, "SELECT count(*) FROM message WHERE from_name IS NULL", 1);
+	fixture_end(&fixture);
+}
+
 static void invalid_tokens_are_counted_once(void **state)
 {
 	static const struct {
@@ -449,6 +469,7 @@ int main(void)
 		cmocka_unit_test(what_is_kept_of_one_message_is_bounded),
 		cmocka_unit_test(what_a_conversation_is_called_is_settled_by_its_first_message),
 		cmocka_unit_test(text_is_cut_between_characters),
+		cmocka_unit_test(the_name_of_its_author_is_kept),
 		cmocka_unit_test(invalid_tokens_are_counted_once),
 		cmocka_unit_test(ids_that_a_message_has_or_names_are_known_to_readers),
 		cmocka_unit_test(the_key_tells_messages_apart),

@@ -109,11 +109,64 @@ static void a_bounce_of_what_we_did_not_send_marks_nothing_of_ours(void **state)
 	fixture_end(&fixture);
 }
 
+static void a_report_without_an_id_looks_at_the_newest_two_hundred(void **state)
+{
+	static const char *const first[] = {"first@example.org"},
+				 *const second[] = {"second@example.org"},
+				 *const others[] = {"other@example.org"};
+	static const char *const failed[] = {"second@example.org", "other@example.org",
+	                                     "nobody@example.org", "first@example.org"};
+	struct record_failure failures[4];
+	struct fixture fixture;
+	struct recorded recorded;
+	struct record record;
+	int64_t conversation;
+	char msgid[40];
+
+	(void)state;
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	conversation = ask(fixture.store, "<1@x>", "customer@example.org", 0, 1000);
+	for (int i = -1; i < 200; i++) {
+		snprintf(msgid, sizeof(msgid), "<%d@company.test>", i);
+		record = answer_of(i < 0    ? "<first@company.test>"
+		                   : i == 0 ? "<second@company.test>"
+		                            : msgid,
+		                   i < 0    ? first
+		                   : i == 0 ? second
+		                            : others,
+		                   1, conversation, 2000 + i);
+		record_ok(fixture.store, &record, &recorded);
+		recorded_release(&recorded);
+	}
+	for (size_t i = 0; i < 4; i++)
+		failures[i] = (struct record_failure){failed[i], "failed", "5.1.1", ""};
+	record = record_of("<report@x>", 3000);
+	record.class = CLASS_BOUNCE;
+	record.starts_wait = false;
+	record.match.token_conversation = conversation;
+	record.failures = failures;
+	record.failure_count = 4;
+	record_ok(fixture.store, &record, &recorded);
+	recorded_release(&recorded);
+	count_is(fixture.store, "SELECT count(*) FROM failure", 4);
+	count_is(fixture.store,
+	         "SELECT count(*) FROM failure f JOIN message m ON m.id = f.message"
+	         " WHERE (f.recipient, m.msgid) IN (VALUES"
+	         " ('second@example.org', '<second@company.test>'),"
+	         " ('other@example.org', '<199@company.test>'),"
+	         " ('nobody@example.org', '<199@company.test>'),"
+	         " ('first@example.org', '<199@company.test>'))",
+	         4);
+	fixture_end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_that_comes_once_a_recipient_answers_each),
 		cmocka_unit_test(a_bounce_of_what_we_did_not_send_marks_nothing_of_ours),
+		cmocka_unit_test(a_report_without_an_id_looks_at_the_newest_two_hundred),
 	};
 
 	return cmocka_run_group_tests_name("record answers", tests, NULL, NULL);

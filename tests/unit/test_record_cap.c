@@ -215,6 +215,74 @@ static void a_repeat_is_not_another_message(void **state)
 	assert_false(write_one("customer@example.org", first.conversation, START + 2).is_capped);
 }
 
+/* The same, with a verdict on who wrote it. */
+static struct recorded write_as(const char *auth, int64_t conversation, int64_t at)
+{
+	char msgid[40];
+	struct record record;
+	struct recorded recorded;
+
+	snprintf(msgid, sizeof(msgid), "<%d@example.org>", numbers++);
+	record = record_of(msgid, at);
+	record.auth = auth;
+	record.reopens = true;
+	record.match.token_conversation = conversation;
+	record_ok(fixture.store, &record, &recorded);
+	recorded_release(&recorded);
+	return recorded;
+}
+
+static void forged_mail_does_not_silence_whom_it_names(void **state)
+{
+	struct recorded first = write_as("pass", 0, START), last = {0};
+	(void)state;
+
+	/* It is past its own cap by the eleventh, which tells of the flood. */
+	for (int i = 1; i <= 11; i++)
+		last = write_as("fail", first.conversation, START + i);
+	assert_true(last.is_capped);
+	assert_false(write_as("pass", first.conversation, START + 20).is_capped);
+	assert_false(write_as("none", first.conversation, START + 21).is_capped);
+	/* Nor is forged mail capped by what he wrote. */
+	for (int i = 0; i < 8; i++)
+		last = write_as("pass", first.conversation, START + 30 + i);
+	assert_true(last.is_capped);
+	assert_false(write_as("fail", first.conversation, START + 612).is_capped);
+}
+
+static void whom_the_conversation_knows_still_waits(void **state)
+{
+	static const char *const recipients[] = {"customer@example.org"};
+	struct recorded first, last = {0};
+	struct record record = record_of("<jane@company.test>", START);
+	(void)state;
+
+	record.direction = DIRECTION_OUT;
+	record.from = "jane@company.test";
+	record.starts_wait = false;
+	record.adds_participants = record.ends_waits = true;
+	record.recipients = recipients;
+	record.recipient_count = 1;
+	record_ok(fixture.store, &record, &first);
+	recorded_release(&first);
+	for (int i = 1; i <= 12; i++)
+		last = write_one("customer@example.org", first.conversation, START + i);
+	assert_true(last.is_capped && last.is_known_sender && last.waits_started == 0);
+	count_is(fixture.store, "SELECT count(*) FROM wait WHERE ended_at IS NULL", 1);
+	/* Answered, he waits again: once. */
+	end_waits();
+	last = write_one("customer@example.org", first.conversation, START + 20);
+	assert_true(last.is_capped && last.waits_started == 1);
+	last = write_one("customer@example.org", first.conversation, START + 21);
+	assert_true(last.is_capped && last.waits_started == 0);
+	/* But not in a closed one, which it does not open. */
+	end_waits();
+	set_closed(first.conversation);
+	last = write_one("customer@example.org", first.conversation, START + 22);
+	assert_true(last.is_capped && last.waits_started == 0);
+	count_is(fixture.store, "SELECT count(*) FROM conversation WHERE state = 'closed'", 1);
+}
+
 static void counting_visits_one_sender_only(void **state)
 {
 	(void)state;
@@ -255,6 +323,8 @@ int main(void)
 		EACH(the_operator_is_told_once_a_sender_and_day),
 		EACH(only_human_mail_from_outside_counts),
 		EACH(a_repeat_is_not_another_message),
+		EACH(forged_mail_does_not_silence_whom_it_names),
+		EACH(whom_the_conversation_knows_still_waits),
 		EACH(counting_visits_one_sender_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -353,8 +353,8 @@ static void run_before(const struct stage *stage, const struct step *step)
 	struct error err = {0};
 
 	if (step->closes_first)
-		EXPECT(stage, store_set_closed(stage->store, stage->conversations[1], true, 1000,
-		                               in_five_seconds(), &err) == 1);
+		EXPECT(stage, store_set_closed(stage->store, NULL, stage->conversations[1], true,
+		                               1000, in_five_seconds(), &err) == 1);
 	if (step->pins_first)
 		EXPECT(stage, store_run(stage->store, "UPDATE conversation SET is_owner_pinned = 1",
 		                        &err) == 0);

@@ -329,12 +329,84 @@ static void a_directory_that_is_not_there_is_said(void **state)
 	assert_non_null(strstr(err.text, "No such file or directory"));
 }
 
+/* What the file holds now, after a call that must say this. */
+static void removing_leaves(char id, int expected, const char *text)
+{
+	char found[1000] = "";
+	struct error err = {0};
+	FILE *stream;
+
+	if (keyring_remove(path, id, &err) != expected)
+		fail_msg("key %c: %s", id, err.text);
+	stream = fopen(path, "r");
+	assert_non_null(stream);
+	found[fread(found, 1, sizeof(found) - 1, stream)] = '\0';
+	fclose(stream);
+	assert_string_equal(found, text);
+	assert_int_equal(count_files(), 1);
+}
+
+static void a_key_that_is_taken_away_leaves_all_else(void **state)
+{
+	static const char a[] = "a 2026-10-01 " HEX "\n", c[] = "c 2026-09-01 " HEX;
+	char text[1000], expected[1000];
+
+	(void)state;
+	snprintf(text, sizeof(text), "# keys\n\n" KEY_B "# the old ones\n%s%s", a, c);
+	write_file(text, 0640);
+	snprintf(expected, sizeof(expected), "# keys\n\n" KEY_B "# the old ones\n%s", c);
+	removing_leaves('A', 1, expected);
+	removing_leaves('a', 0, expected);
+	removing_leaves('z', 0, expected);
+	removing_leaves('#', 0, expected);
+	removing_leaves('c', 1, "# keys\n\n" KEY_B "# the old ones\n");
+}
+
+static void the_key_that_signs_cannot_be_taken_away(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	write_file(KEY_B "a 2026-10-01 " HEX "\n", 0640);
+	removing_leaves('b', -1, KEY_B "a 2026-10-01 " HEX "\n");
+	assert_int_equal(keyring_remove(path, 'B', &err), -1);
+	assert_int_equal(err.kind, ERROR_PERMANENT);
+	assert_non_null(strstr(err.text, "key b signs"));
+	removing_leaves('a', 1, KEY_B);
+	removing_leaves('b', -1, KEY_B);
+}
+
+static void a_file_that_lost_a_key_keeps_its_mode_and_owner(void **state)
+{
+	struct stat status;
+	struct error err;
+
+	(void)state;
+	write_file(KEY_B "a 2026-10-01 " HEX "\n", 0640);
+	assert_true(geteuid() != 0 || chown(path, 12, 13) == 0);
+	assert_int_equal(keyring_remove(path, 'a', &err), 1);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0640);
+	assert_true(geteuid() != 0 || (status.st_uid == 12 && status.st_gid == 13));
+}
+
+static void no_key_is_taken_out_of_a_bad_file(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(keyring_remove(path, 'a', &err), -1);
+	assert_int_equal(err.kind, ERROR_CONFIG);
+	write_file(KEY_B "a nonsense\n", 0640);
+	removing_leaves('a', -1, KEY_B "a nonsense\n");
+}
+
 #define IN_DIRECTORY(function)                                                                     \
 	cmocka_unit_test_setup_teardown(function, make_directory, remove_directory)
 
 int main(void)
 {
-	struct CMUnitTest tests[12 + COUNT(bad_rows)] = {
+	struct CMUnitTest tests[16 + COUNT(bad_rows)] = {
 		IN_DIRECTORY(a_key_file_is_read_in_its_order),
 		IN_DIRECTORY(an_absent_key_file_is_named_with_the_cure),
 		IN_DIRECTORY(only_owner_and_group_may_read_it),
@@ -347,8 +419,12 @@ int main(void)
 		IN_DIRECTORY(sixteen_keys_are_enough),
 		IN_DIRECTORY(a_bad_file_is_not_written_over),
 		IN_DIRECTORY(a_directory_that_is_not_there_is_said),
+		IN_DIRECTORY(a_key_that_is_taken_away_leaves_all_else),
+		IN_DIRECTORY(the_key_that_signs_cannot_be_taken_away),
+		IN_DIRECTORY(a_file_that_lost_a_key_keeps_its_mode_and_owner),
+		IN_DIRECTORY(no_key_is_taken_out_of_a_bad_file),
 	};
-	size_t count = 12;
+	size_t count = 16;
 
 	for (size_t i = 0; i < COUNT(bad_rows); i++)
 		tests[count++] =

@@ -352,7 +352,7 @@ static void a_reader_cannot_write(void **state)
 	reader = store_open(fixture.path, STORE_READ, &err);
 	assert_non_null(reader);
 	assert_int_equal(store_record(reader, records, &recorded, 1, in_five_seconds(), &err), -1);
-	assert_int_equal(store_set_closed(reader, 1, true, 1, in_five_seconds(), &err), -1);
+	assert_int_equal(store_set_closed(reader, NULL, 1, true, 1, in_five_seconds(), &err), -1);
 	store_close(reader);
 	fixture_end(&fixture);
 }

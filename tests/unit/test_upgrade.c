@@ -1,5 +1,8 @@
 #include "tests/unit/alert_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "lib/base/buffer.h"
 #include "lib/store/schema.h"
 
@@ -33,8 +36,20 @@ static const char rows_2[] =
 	" (11, 'boss@company.test', 'sent', 16, 17, 18, 19);"
 	"INSERT INTO alert VALUES (5, 0, 'jane@company.test', 10, 20, 1);";
 
+static const char rows_3[] =
+	"UPDATE conversation SET reference_type = 'Issue', snoozed_until = 50 WHERE id = 1;"
+	"INSERT INTO action_done VALUES (10, 'close', 20, 'jane@company.test', zeroblob(32));"
+	"UPDATE recipient SET is_counted = 1;"
+	"INSERT INTO account_day VALUES ('Sales', 3, 4, 5);"
+	"INSERT INTO digest VALUES ('Sales', 6);"
+	"INSERT INTO letter VALUES (12, 'acknowledgement', 'customer@example.org', 'Sales', NULL,"
+	" 3, '<0@example.org>', 7, NULL, 'open', 8, 9, 1, NULL),"
+	" (13, 'limit-near', NULL, 'Sales', NULL, NULL, NULL, 7, 80, 'sent', 8, 9, 1, 10),"
+	" (14, 'sender-capped', NULL, NULL, 'loop@example.org', 3, NULL, 7, 20, 'dropped', 8, 9,"
+	" 1, 10);";
+
 /* The rows that each version's tables hold; the first entry is of version 1. */
-static const char *const rows[] = {rows_1, rows_2};
+static const char *const rows[] = {rows_1, rows_2, rows_3};
 
 enum { LAST_VERSION = sizeof(rows) / sizeof(rows[0]) };
 
@@ -260,6 +275,120 @@ static void a_reader_waits_for_the_upgrade(void **state)
 	}
 }
 
+/* Where the copy of an older one stands. */
+static char *copy_path(const struct fixture *fixture)
+{
+	return xasprintf("%s.before-%d", fixture->path, STORE_SCHEMA_VERSION);
+}
+
+static void an_older_store_is_copied_before_it_is_upgraded(void **state)
+{
+	(void)state;
+	for (int version = 1; version <= LAST_VERSION; version++) {
+		struct fixture fixture;
+		char *queries, *before, *after, *copy;
+		sqlite3 *db;
+
+		fixture_begin(&fixture);
+		make_version(fixture.path, version);
+		queries = rows_of(fixture.path, tables_sql);
+		before = dump(fixture.path, queries);
+		copy = copy_path(&fixture);
+		fixture_open(&fixture);
+		assert_string_equal(store_upgrade_copy(fixture.store), copy);
+		after = dump(copy, queries);
+		assert_string_equal(before, after);
+		db = open_raw(copy);
+		assert_int_equal(number(&(struct store){.db = db}, "PRAGMA user_version"), version);
+		assert_int_equal(sqlite3_close(db), SQLITE_OK);
+
+		/* The next one has nothing to do. */
+		store_close(fixture.store);
+		fixture_open(&fixture);
+		assert_null(store_upgrade_copy(fixture.store));
+		free(queries);
+		free(before);
+		free(after);
+		free(copy);
+		fixture_end(&fixture);
+	}
+}
+
+static void a_new_store_is_copied_nowhere(void **state)
+{
+	struct fixture fixture;
+	char *copy;
+
+	(void)state;
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	copy = copy_path(&fixture);
+	assert_null(store_upgrade_copy(fixture.store));
+	assert_int_equal(access(copy, F_OK), -1);
+	free(copy);
+	fixture_end(&fixture);
+}
+
+static void a_copy_that_is_there_stays(void **state)
+{
+	struct fixture fixture;
+	char text[20] = "";
+	FILE *stream;
+	char *copy;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version(fixture.path, 1);
+	copy = copy_path(&fixture);
+	stream = fopen(copy, "w");
+	assert_non_null(stream);
+	fputs("of another time", stream);
+	assert_int_equal(fclose(stream), 0);
+	fixture_open(&fixture);
+	assert_int_equal(number(fixture.store, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
+	stream = fopen(copy, "r");
+	assert_non_null(fgets(text, sizeof(text), stream));
+	fclose(stream);
+	assert_string_equal(text, "of another time");
+	free(copy);
+	fixture_end(&fixture);
+}
+
+/* Past a limit on the size of files writing fails, as where there is no room. */
+static void without_room_for_the_copy_nothing_is_upgraded(void **state)
+{
+	struct rlimit limit, low;
+	struct fixture fixture;
+	struct error err = {0};
+	char *copy, *half;
+	sqlite3 *db;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version(fixture.path, LAST_VERSION);
+	copy = copy_path(&fixture);
+	half = xasprintf("%s.tmp", copy);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	low = limit;
+	low.rlim_cur = 40000;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	assert_null(store_open(fixture.path, STORE_WRITE, &err));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(err.kind, ERROR_TEMPORARY);
+	assert_non_null(strstr(err.text, "copy the store before its upgrade"));
+	assert_int_equal(access(copy, F_OK), -1);
+	assert_int_equal(access(half, F_OK), -1);
+	db = open_raw(fixture.path);
+	assert_int_equal(number(&(struct store){.db = db}, "PRAGMA user_version"), LAST_VERSION);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	fixture_open(&fixture);
+	assert_string_equal(store_upgrade_copy(fixture.store), copy);
+	free(half);
+	free(copy);
+	fixture_end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +398,10 @@ int main(void)
 		cmocka_unit_test(waits_that_were_closed_before_have_ended),
 		cmocka_unit_test(what_version_2_recorded_was_not_counted),
 		cmocka_unit_test(a_reader_waits_for_the_upgrade),
+		cmocka_unit_test(an_older_store_is_copied_before_it_is_upgraded),
+		cmocka_unit_test(a_new_store_is_copied_nowhere),
+		cmocka_unit_test(a_copy_that_is_there_stays),
+		cmocka_unit_test(without_room_for_the_copy_nothing_is_upgraded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

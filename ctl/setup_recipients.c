@@ -1,0 +1,235 @@
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ctl/setup.h"
+#include "lib/base/command.h"
+#include "lib/base/memory.h"
+
+/*
+ * Does Postfix know an address?  Asked of its tables one by one, as smtpd(8) would: that
+ * needs no Postfix that runs.
+ */
+
+#define QUERY_TIMEOUT_MS 10000
+#define ANSWER_MAX_BYTES 65536
+#define ACCOUNTS_MAX     100 /* more are left to `rejoinder doctor` */
+
+struct query {
+	const struct postconf *postconf;
+	struct string_list *undecided;
+	const char *address, *domain; /* lower case; domain points behind the @ */
+	char *local;
+};
+
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
+
+static void doubt(struct query *query, const char *why)
+{
+	string_list_take(query->undecided,
+	                 xasprintf("whether Postfix takes mail for %s could not be found out: %s",
+	                           query->address, why));
+}
+
+/* One key in one table. program: postmap, or postalias for tables in the form of aliases(5). */
+static enum answer look_up(struct query *query, const char *program, const char *key,
+                           const char *table)
+{
+	const char *argv[] = {program, "-c", postconf_directory(query->postconf), "-q", key,
+	                      table,   NULL};
+	enum answer answer = ANSWER_NO;
+	struct error err = {0};
+	char *output, *end;
+	size_t length;
+
+	/* The tables of proxymap(8) are asked directly: it may not run. */
+	if (strncmp(table, "proxy:", 6) == 0)
+		argv[5] = table + 6;
+	if (command_output_argv(argv, COMMAND_STDERR_WITH_OUTPUT, QUERY_TIMEOUT_MS,
+	                        ANSWER_MAX_BYTES, &output, &length, &err) == 0) {
+		answer = ANSWER_YES;
+	} else if (output == NULL || length > 0) {
+		/* A key that is not there is no complaint of its. */
+		end = output != NULL ? strchr(output, '\n') : NULL;
+		if (end != NULL)
+			*end = '\0';
+		doubt(query, output != NULL ? output : err.text);
+		answer = ANSWER_UNKNOWN;
+	}
+	free(output);
+	return answer;
+}
+
+static bool is_table(const char *element)
+{
+	return element[0] != '/' && strchr(element, ':') != NULL && element[0] != '[';
+}
+
+/* Is any of the keys in any table of the list? */
+static enum answer look_up_all(struct query *query, const char *program, const char *const *keys,
+                               const char *tables)
+{
+	struct string_list list = {0};
+	enum answer answer = ANSWER_NO;
+
+	postconf_list_split(tables, &list);
+	for (size_t i = 0; i < list.count && answer == ANSWER_NO; i++)
+		for (const char *const *key = keys; *key != NULL && answer == ANSWER_NO; key++)
+			if (is_table(list.items[i]))
+				answer = look_up(query, program, *key, list.items[i]);
+	string_list_release(&list);
+	return answer;
+}
+
+static enum answer look_up_address(struct query *query, const char *tables)
+{
+	const char *at = query->domain - 1;
+
+	return look_up_all(query, "postmap", (const char *const[]){query->address, at, NULL},
+	                   tables);
+}
+
+/* Is the domain named by a list such as mydestination? */
+static enum answer has_domain(struct query *query, const char *parameter)
+{
+	const char *value = postconf_value(query->postconf, parameter);
+	struct string_list list = {0};
+	enum answer answer = ANSWER_NO;
+
+	postconf_list_split(value, &list);
+	for (size_t i = 0; i < list.count && answer == ANSWER_NO; i++) {
+		if (strcasecmp(list.items[i], query->domain) == 0)
+			answer = ANSWER_YES;
+		else if (is_table(list.items[i]))
+			answer = look_up(query, "postmap", query->domain, list.items[i]);
+	}
+	string_list_release(&list);
+	return answer;
+}
+
+static enum answer knows_local(struct query *query)
+{
+	const char *maps = postconf_value(query->postconf, "local_recipient_maps");
+	const char *const keys[] = {query->local, NULL};
+	const char *const all[] = {query->local, query->address, NULL};
+	enum answer answer;
+	char *others;
+
+	if (*maps == '\0' || *postconf_value(query->postconf, "luser_relay") != '\0')
+		return ANSWER_YES;
+	errno = 0;
+	if (strstr(maps, "unix:passwd.byname") != NULL && getpwnam(query->local) != NULL)
+		return ANSWER_YES;
+	answer = look_up_all(query, "postalias", keys,
+	                     postconf_value(query->postconf, "alias_maps"));
+	if (answer != ANSWER_NO || strstr(maps, "unix:passwd.byname") != NULL)
+		return answer;
+	others = xstrdup(maps);
+	answer = look_up_all(query, "postmap", all, others);
+	free(others);
+	return answer;
+}
+
+/* Maps of whom Postfix delivers to; none: everybody. */
+static enum answer knows_by(struct query *query, const char *parameter)
+{
+	const char *maps = postconf_value(query->postconf, parameter);
+
+	return *maps == '\0' ? ANSWER_YES : look_up_address(query, maps);
+}
+
+static enum answer knows(struct query *query)
+{
+	static const struct {
+		const char *domains, *maps;
+	} classes[] = {{"virtual_mailbox_domains", "virtual_mailbox_maps"},
+	               {"relay_domains", "relay_recipient_maps"}};
+	enum answer answer =
+		look_up_address(query, postconf_value(query->postconf, "virtual_alias_maps"));
+
+	if (answer != ANSWER_NO)
+		return answer;
+	answer = has_domain(query, "mydestination");
+	if (answer == ANSWER_YES)
+		return knows_local(query);
+	for (size_t i = 0; i < 2 && answer == ANSWER_NO; i++) {
+		answer = has_domain(query, classes[i].domains);
+		if (answer == ANSWER_YES)
+			return knows_by(query, classes[i].maps);
+	}
+	if (answer == ANSWER_NO)
+		answer = has_domain(query, "virtual_alias_domains");
+	if (answer == ANSWER_YES)
+		return ANSWER_NO; /* an alias it would have to be, and is not */
+	if (answer == ANSWER_NO)
+		doubt(query, "it is the server of no such domain (mydestination, "
+		             "virtual_mailbox_domains, relay_domains)");
+	return ANSWER_UNKNOWN;
+}
+
+static enum answer ask(const struct postconf *postconf, const char *address,
+                       struct string_list *undecided)
+{
+	const char *at = strrchr(address, '@');
+	struct query query = {.postconf = postconf, .undecided = undecided, .address = address};
+	enum answer answer;
+
+	if (at == NULL)
+		return ANSWER_UNKNOWN;
+	query.domain = at + 1;
+	query.local = xmemdup0(address, (size_t)(at - address));
+	answer = knows(&query);
+	free(query.local);
+	return answer;
+}
+
+static char *read_replies_map(const char *path)
+{
+	struct setup_bytes bytes = {0};
+	struct error err;
+
+	return setup_file_read(path, &bytes, &err) > 0 ? bytes.data : NULL;
+}
+
+static bool exists(const char *path)
+{
+	struct setup_bytes bytes = {0};
+	struct error err;
+	int rc = setup_file_read(path, &bytes, &err);
+
+	free(bytes.data);
+	return rc != 0;
+}
+
+void setup_facts_find(const struct postconf *postconf, const struct config *config,
+                      struct setup_facts *out)
+{
+	size_t asked = 0;
+
+	*out = (struct setup_facts){0};
+	for (size_t i = 0; i < config->account_count && asked < ACCOUNTS_MAX; i++) {
+		const struct account *account = &config->accounts[i];
+		const char *address = account->pop3 != NULL ? account->mailbox : account->address;
+
+		if (!account->is_enabled || !account->is_incoming || address == NULL ||
+		    strrchr(address, '@') == NULL ||
+		    !config_has_domain(config, strrchr(address, '@') + 1) ||
+		    string_list_has(&out->unknown, address))
+			continue;
+		asked++;
+		if (ask(postconf, address, &out->undecided) == ANSWER_NO)
+			string_list_add(&out->unknown, address);
+	}
+	if (out->unknown.count > 0 &&
+	    ask(postconf, config->operator_address, &out->undecided) == ANSWER_NO)
+		string_list_take(
+			&out->undecided,
+			xasprintf("Postfix does not know %s either, whom mail goes to that "
+		                  "nobody owns: set operator in rejoinder.conf",
+		                  config->operator_address));
+	out->replies_map_path = xasprintf("%s/" SETUP_REPLIES_MAP, postconf_directory(postconf));
+	out->replies_map = read_replies_map(out->replies_map_path);
+	out->has_transport_map = exists(config->transport_map);
+}

@@ -1,0 +1,435 @@
+#include "ctl/trace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/memory.h"
+#include "lib/conversation/token.h"
+#include "lib/store/query.h"
+
+#define LISTED_MAX      20 /* messages that an address may mean, or of a conversation */
+#define PREFIX_MIN      4  /* characters of a conversation's id */
+#define ROUNDS_MAX      3  /* of looking up in the store what the log leads to */
+#define LOG_PATH        "/var/log/mail.log"
+#define LOG_PATH_BEFORE "/var/log/mail.log.1"
+
+static bool is_base32(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (base32_value(text[i]) < 0)
+			return false;
+	return true;
+}
+
+/* A token in an address, in an id of ours, or alone: where it begins, or NULL. */
+static const char *find_token(const char *text)
+{
+	size_t length = strcspn(text, "@>");
+	const char *at;
+
+	if (length < TOKEN_LENGTH)
+		return NULL;
+	at = text + length - TOKEN_LENGTH;
+	return is_base32(at, TOKEN_LENGTH) && (at == text || base32_value(at[-1]) < 0) ? at : NULL;
+}
+
+static const char *describe_other(struct story *story, int64_t id, char **out)
+{
+	struct trace_message other;
+	struct error err;
+
+	*out = NULL;
+	if (id != 0 && store_trace_message(story->store, id, &other, &err) > 0) {
+		*out = xasprintf("%s%s%s", other.from != NULL ? other.from : "<>",
+		                 other.msgid != NULL ? " " : "",
+		                 other.msgid != NULL ? other.msgid : "");
+		trace_message_release(&other);
+	}
+	return *out;
+}
+
+static bool has_tale(const struct story *story, int64_t message)
+{
+	for (size_t i = 0; i < story->tale_count; i++)
+		if (story->tales[i].message.id == message)
+			return true;
+	return false;
+}
+
+/* 0, also for one that is gone, or -1 with *err. */
+static int add_tale(struct story *story, int64_t message, bool is_companion, struct error *err)
+{
+	struct tale tale = {.is_companion = is_companion};
+	int found;
+
+	if (has_tale(story, message))
+		return 0;
+	found = store_trace_message(story->store, message, &tale.message, err);
+	if (found <= 0)
+		return found;
+	if (store_trace_facts(story->store, message, &tale.facts, &tale.fact_count, err) < 0) {
+		trace_message_release(&tale.message);
+		return -1;
+	}
+	tale.others = xzalloc((tale.fact_count + 1) * sizeof(*tale.others));
+	for (size_t i = 0; i < tale.fact_count; i++)
+		(void)describe_other(story, tale.facts[i].other, &tale.others[i]);
+	story->tales = xreallocarray(story->tales, story->tale_count + 1, sizeof(*story->tales));
+	story->tales[story->tale_count++] = tale;
+	return 0;
+}
+
+static int add_companions(struct story *story, int64_t message, struct error *err)
+{
+	int64_t *ids;
+	size_t count;
+	int result = 0;
+
+	if (store_trace_companions(story->store, message, &ids, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = add_tale(story, ids[i], true, err);
+	free(ids);
+	return result;
+}
+
+/* Tell these messages, the newest first, each with its companions. */
+static int add_tales(struct story *story, const int64_t *ids, size_t count, struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (add_tale(story, ids[i], false, err) < 0)
+			return -1;
+	for (size_t i = 0; i < count && !story->is_list; i++)
+		if (add_companions(story, ids[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int tell_conversation(struct story *story, int64_t conversation, struct error *err)
+{
+	int64_t *ids;
+	size_t count;
+	int result;
+
+	if (store_trace_conversation(story->store, conversation, LISTED_MAX + 1, &ids, &count,
+	                             err) < 0)
+		return -1;
+	if (count > LISTED_MAX) {
+		count = LISTED_MAX;
+		string_list_take(&story->notes,
+		                 xasprintf("the conversation is long: its %d newest messages are "
+		                           "told",
+		                           LISTED_MAX));
+	}
+	result = add_tales(story, ids, count, err);
+	free(ids);
+	return result;
+}
+
+static int tell_msgid(struct story *story, const char *msgid, struct error *err)
+{
+	int64_t *ids;
+	size_t count;
+	int result;
+
+	if (store_trace_msgid(story->store, msgid, LISTED_MAX, &ids, &count, err) < 0)
+		return -1;
+	result = add_tales(story, ids, count, err);
+	free(ids);
+	return result;
+}
+
+static int tell_address(struct story *story, const char *address, struct error *err)
+{
+	int64_t *ids;
+	size_t count;
+	int result;
+
+	if (store_trace_address(story->store, address, LISTED_MAX, &ids, &count, err) < 0)
+		return -1;
+	story->is_list = count > 1;
+	result = add_tales(story, ids, count, err);
+	free(ids);
+	return result;
+}
+
+/* A word without @: a conversation's id, a queue id, or the beginning of such an id. */
+static int tell_word(struct story *story, const char *word, struct error *err)
+{
+	struct conversation_row row;
+	int64_t *ids = NULL, conversation;
+	size_t count = 0;
+	int found = 0;
+
+	if (conversation_id_parse(word, strlen(word), &conversation)) {
+		found = store_get_conversation(story->store, conversation, &row, err);
+		if (found > 0)
+			conversation_row_release(&row);
+	}
+	if (found == 0) {
+		if (store_trace_queue_id(story->store, word, LISTED_MAX, &ids, &count, err) < 0)
+			return -1;
+		if (count > 0)
+			found = add_tales(story, ids, count, err) < 0 ? -1 : 0;
+		free(ids);
+		if (count > 0 || found < 0)
+			return found;
+		if (strlen(word) < PREFIX_MIN)
+			return 0;
+		if (store_find_by_prefix(story->store, word, 2, &ids, &count, err) < 0)
+			return -1;
+		if (count == 1) {
+			conversation = ids[0];
+			found = 1;
+		}
+		free(ids);
+	}
+	if (found <= 0)
+		return found;
+	story->kind = "conversation";
+	return tell_conversation(story, conversation, err);
+}
+
+static char *with_brackets(const char *text)
+{
+	return text[0] == '<' ? xstrdup(text) : xasprintf("<%s>", text);
+}
+
+/* What the query may be by its looks; the store may know better. */
+static void guess_kind(struct story *story)
+{
+	const char *query = story->query;
+
+	if (find_token(query) != NULL)
+		story->kind = "token";
+	else if (query[0] == '<')
+		story->kind = "message-id";
+	else
+		story->kind = strchr(query, '@') != NULL ? "address" : "queue-id";
+}
+
+/* 0, or -1 with *err. */
+static int ask_store(struct story *story, struct error *err)
+{
+	const char *token = find_token(story->query);
+	int64_t conversation;
+	char *msgid;
+	int result;
+
+	if (strchr(story->query, '@') == NULL && token == NULL)
+		return tell_word(story, story->query, err);
+	if (strchr(story->query, '@') != NULL) {
+		msgid = with_brackets(story->query);
+		result = tell_msgid(story, msgid, err);
+		free(msgid);
+		if (result < 0)
+			return -1;
+		if (story->tale_count > 0) {
+			story->kind = "message-id";
+			return 0;
+		}
+	}
+	if (token != NULL &&
+	    conversation_id_parse(token + 1, CONVERSATION_ID_LENGTH, &conversation))
+		return tell_conversation(story, conversation, err);
+	return story->query[0] == '<' ? 0 : tell_address(story, story->query, err);
+}
+
+/* What the log is to be searched for because of a tale. */
+static void want_lines(struct story *story, const struct tale *tale)
+{
+	if (tale->message.msgid != NULL)
+		trace_log_want_msgid(story->log, tale->message.msgid);
+	for (size_t i = 0; i < tale->fact_count; i++) {
+		const struct trace_fact *fact = &tale->facts[i];
+
+		if (fact->kind == TRACE_ARRIVED && fact->queue_id != NULL)
+			trace_log_want_queue_id(story->log, fact->queue_id, fact->at);
+		else if (fact->kind == TRACE_ALERT)
+			trace_log_want_item(story->log, "notice", fact->number, fact->at);
+		else if (fact->kind == TRACE_LETTER)
+			trace_log_want_item(story->log, "letter", fact->number, fact->at);
+	}
+}
+
+/* Without the store an address is looked for in the log. */
+static void ask_log_for_address(struct story *story)
+{
+	story->uses = xzalloc(LISTED_MAX * sizeof(*story->uses));
+	story->use_count =
+		trace_log_find_address(story->log, story->query, story->uses, LISTED_MAX);
+	if (story->use_count == 1)
+		trace_log_want_queue_id(story->log, story->uses[0].queue_id, story->uses[0].at);
+	else if (story->use_count > 1)
+		story->is_list = true;
+}
+
+static void ask_log(struct story *story)
+{
+	char *msgid;
+
+	for (size_t i = 0; i < story->tale_count; i++)
+		want_lines(story, &story->tales[i]);
+	if (story->tale_count == 0 && strchr(story->query, '@') != NULL) {
+		msgid = with_brackets(story->query);
+		trace_log_want_msgid(story->log, msgid);
+		free(msgid);
+	} else if (story->tale_count == 0) {
+		trace_log_want_queue_id(story->log, story->query, 0);
+	}
+	trace_log_follow(story->log);
+}
+
+/* The log may lead to messages that the store knows: 1 if it did, 0, or -1 with *err. */
+static int ask_store_again(struct story *story, size_t *looked_up, struct error *err)
+{
+	const struct string_list *msgids = trace_log_msgids(story->log);
+	size_t before = story->tale_count;
+
+	for (; *looked_up < msgids->count; (*looked_up)++) {
+		char *msgid = xstrdup(msgids->items[*looked_up]);
+		int result = tell_msgid(story, msgid, err);
+
+		free(msgid);
+		if (result < 0)
+			return -1;
+	}
+	return story->tale_count > before;
+}
+
+static int tell(struct story *story, struct error *err)
+{
+	size_t line_count, looked_up = 0;
+	int more = 0;
+
+	guess_kind(story);
+	if (story->store != NULL && ask_store(story, err) < 0)
+		return -1;
+	if (story->is_list)
+		return 0;
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		ask_log(story);
+		more = story->store != NULL ? ask_store_again(story, &looked_up, err) : 0;
+		if (more <= 0)
+			break;
+	}
+	if (more < 0)
+		return -1;
+	(void)trace_log_lines(story->log, &line_count);
+	if (story->tale_count == 0 && line_count == 0 && strcmp(story->kind, "address") == 0) {
+		ask_log_for_address(story);
+		if (story->use_count == 1)
+			trace_log_follow(story->log);
+	}
+	return 0;
+}
+
+static void note(struct story *story, const char *text)
+{
+	string_list_add(&story->notes, text);
+}
+
+/* Returns 0, or EX_NOINPUT after a sentence: a file that was named is not there. */
+static int open_logs(struct story *story, const char *const *paths)
+{
+	static const char *const usual[] = {LOG_PATH_BEFORE, LOG_PATH};
+	struct error err;
+
+	for (size_t i = 0; i < FLAG_VALUES_MAX && paths[i] != NULL; i++) {
+		if (trace_log_add_file(story->log, paths[i], &err) == 0)
+			continue;
+		command_complain("%s", err.text);
+		return EX_NOINPUT;
+	}
+	for (size_t i = 0; i < 2 && paths[0] == NULL; i++)
+		if (access(usual[i], F_OK) == 0 &&
+		    trace_log_add_file(story->log, usual[i], &err) < 0)
+			note(story, err.text);
+	if (!trace_log_has_files(story->log) && story->notes.count == 0 &&
+	    trace_log_add_journal(story->log, &err) < 0)
+		note(story,
+		     "no log was read: there is neither " LOG_PATH " nor a journal; see --log");
+	return 0;
+}
+
+static void story_release(struct story *story)
+{
+	for (size_t i = 0; i < story->tale_count; i++) {
+		struct tale *tale = &story->tales[i];
+
+		for (size_t j = 0; j < tale->fact_count; j++)
+			free(tale->others[j]);
+		free(tale->others);
+		trace_facts_free(tale->facts, tale->fact_count);
+		trace_message_release(&tale->message);
+	}
+	free(story->tales);
+	free(story->events);
+	free(story->uses);
+	string_list_release(&story->notes);
+	trace_log_free(story->log);
+	store_close(story->store);
+}
+
+static int run(const struct invocation *invocation, const struct config *config,
+               const char *const *paths, bool is_json)
+{
+	struct story story = {.query = invocation->argv[0], .log = trace_log_new()};
+	struct error err = {0};
+	int status;
+
+	story.store = command_open_store(config, STORE_READ, &err);
+	if (story.store == NULL)
+		note(&story, err.text);
+	status = open_logs(&story, paths);
+	if (status != 0)
+		goto out;
+	if (story.store == NULL && !trace_log_has_files(story.log)) {
+		command_complain("%s", err.text);
+		status = EX_TEMPFAIL;
+	} else if (tell(&story, &err) < 0) {
+		command_complain("%s", err.text);
+		status = EX_TEMPFAIL;
+	} else {
+		story_build(&story);
+		if (story.event_count == 0 && !story.is_list)
+			status = EXIT_NO_RESULT;
+		if (is_json)
+			story_print_json(&story);
+		else if (status == 0)
+			story_print_text(&story);
+		if (status != 0)
+			command_complain("nothing is known of \"%s\"", story.query);
+		for (size_t i = 0; i < story.notes.count && !is_json; i++)
+			command_complain("%s", story.notes.items[i]);
+	}
+out:
+	story_release(&story);
+	return status;
+}
+
+int command_trace(struct invocation *invocation)
+{
+	const char *paths[FLAG_VALUES_MAX] = {NULL};
+	bool has_paths = false, is_json = false;
+	const struct flag flags[] = {{"log", 'l', &has_paths, paths},
+	                             {"json", 'j', &is_json, NULL},
+	                             {NULL, 0, NULL, NULL}};
+	struct config *config;
+	int status;
+
+	if (!command_arguments(invocation, flags, 1, 1, &status))
+		return status;
+	if (invocation->argv[0][0] == '\0')
+		return command_usage_error(invocation, "trace what? the argument is empty");
+	config = command_load_config(invocation);
+	if (config == NULL)
+		return EX_CONFIG;
+	status = run(invocation, config, paths, is_json);
+	config_free(config);
+	return status;
+}

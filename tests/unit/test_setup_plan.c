@@ -1,0 +1,430 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/setup.h"
+#include "lib/base/buffer.h"
+#include "lib/base/memory.h"
+
+#define SMTP       "smtp inet n - y - - smtpd\n"
+#define SUBMISSION "submission inet n - y - - smtpd -o syslog_name=postfix/submission\n"
+#define RETURN     "127.0.0.1:10025 inet n - y - - smtpd -o content_filter=\n"
+
+#define DKIM  "inet:localhost:8891"
+#define DMARC "inet:localhost:8893"
+
+/* What every configuration gets that has nothing of ours. */
+#define DELIMITER "recipient_delimiter=+\n"
+#define ORIGIN    "submission/inet/milter_macro_daemon_name=ORIGINATING\n"
+
+static const struct row {
+	const char *name;
+	const char *main_cf, *services, *overrides;
+	const char *rejoinder; /* further lines of its [rejoinder] section */
+	const char *unknown;   /* an address that Postfix does not know */
+	const char *expected;  /* parameter=value of milters and recipients, or !error */
+} rows[] = {
+	{"a default configuration gets the list for port 25 and that of sendmail(1)", "", SMTP, "",
+         "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"},
+	{"a submission service is given the other list", "", SMTP SUBMISSION,
+         "submission/inet/syslog_name = postfix/submission\n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "submission/inet/smtpd_milters=$submission_milters\n" ORIGIN},
+	{"signers stand behind us on submission, verifiers before us on port 25",
+         "smtpd_milters = " DKIM ", " DMARC "\nnon_smtpd_milters = $smtpd_milters\n",
+         SMTP SUBMISSION, "", "", NULL,
+         DELIMITER "smtpd_milters=" DKIM ", " DMARC ", $rejoinder_milter\n"
+                   "submission_milters=$rejoinder_milter, " DKIM ", " DMARC "\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "submission/inet/smtpd_milters=$submission_milters\n" ORIGIN},
+	{"non_smtpd_milters in the same words is taken for the same list",
+         "smtpd_milters = " DKIM " " DMARC "\nnon_smtpd_milters = " DKIM "," DMARC "\n", SMTP, "",
+         "", NULL,
+         DELIMITER "smtpd_milters=" DKIM ", " DMARC ", $rejoinder_milter\n"
+                   "submission_milters=$rejoinder_milter, " DKIM ", " DMARC "\n"
+                   "non_smtpd_milters=$submission_milters\n"},
+	{"who signs no mail of this host goes on not to", "smtpd_milters = " DKIM "\n", SMTP, "",
+         "", NULL,
+         DELIMITER "smtpd_milters=" DKIM ", $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"},
+	{"other milters for this host's mail than on port 25 stay",
+         "smtpd_milters = " DMARC "\nnon_smtpd_milters = $smtpd_milters, " DKIM "\n", SMTP, "", "",
+         NULL,
+         DELIMITER "smtpd_milters=" DMARC ", $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter, " DMARC ", " DKIM "\n"},
+	{"a milter with options stays as it is written",
+         "smtpd_milters = { " DKIM ", connect_timeout=5s }\n", SMTP, "", "", NULL,
+         DELIMITER "smtpd_milters={ " DKIM ", connect_timeout=5s }, $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"},
+	{"a name for a list stays a name", "dkim = " DKIM "\nsmtpd_milters = $dkim\n", SMTP, "", "",
+         NULL,
+         DELIMITER "smtpd_milters=$dkim, $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"},
+	{"a submission service with a list of its own keeps it", "smtpd_milters = " DMARC "\n",
+         SMTP SUBMISSION,
+         "submission/inet/smtpd_milters = " DKIM "\n"
+         "submission/inet/milter_macro_daemon_name = OUT\n",
+         "", NULL,
+         DELIMITER "smtpd_milters=" DMARC ", $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"
+                   "submission/inet/smtpd_milters=$rejoinder_milter," DKIM "\n"},
+	{"a submission service with an empty list gets us alone", "", SMTP SUBMISSION,
+         "submission/inet/smtpd_milters = \n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "submission/inet/smtpd_milters=$rejoinder_milter\n" ORIGIN},
+	{"submission on port 465 by number is one too", "", SMTP "465 inet n - y - - smtpd\n", "",
+         "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "465/inet/smtpd_milters=$submission_milters\n"
+                   "465/inet/milter_macro_daemon_name=ORIGINATING\n"},
+	{"any service that lets people sign in is one", "",
+         SMTP "10.0.0.1:2587 inet n - y - - smtpd\n",
+         "10.0.0.1:2587/inet/smtpd_sasl_auth_enable = yes\n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "10.0.0.1:2587/inet/smtpd_milters=$submission_milters\n"
+                   "10.0.0.1:2587/inet/milter_macro_daemon_name=ORIGINATING\n"},
+	{"port 25 with a list of its own gets us at its end", "", SMTP,
+         "smtp/inet/smtpd_milters = " DKIM "\n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "smtp/inet/smtpd_milters=" DKIM ",$rejoinder_milter\n"},
+	{"smtpd behind postscreen is port 25 too", "",
+         "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n",
+         "smtpd/pass/smtpd_milters = " DKIM "\n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "smtpd/pass/smtpd_milters=" DKIM ",$rejoinder_milter\n"},
+	{"mail that comes back from a content filter passes no milter",
+         "content_filter = amavis:[127.0.0.1]:10024\n", SMTP RETURN,
+         "127.0.0.1:10025/inet/content_filter = \n"
+         "127.0.0.1:10025/inet/receive_override_options = no_header_body_checks\n",
+         "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "127.0.0.1:10025/inet/receive_override_options="
+                   "no_header_body_checks,no_milters\n"},
+	{"options of main.cf stay in force for such mail",
+         "content_filter = amavis:[127.0.0.1]:10024\n"
+         "receive_override_options = no_address_mappings\n",
+         SMTP RETURN, "127.0.0.1:10025/inet/content_filter = \n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "127.0.0.1:10025/inet/receive_override_options="
+                   "no_address_mappings,no_milters\n"},
+	{"other milters go on to see what comes back",
+         "content_filter = amavis:[127.0.0.1]:10024\nsmtpd_milters = " DKIM "\n", SMTP RETURN,
+         "127.0.0.1:10025/inet/content_filter = \n", "", NULL,
+         DELIMITER "smtpd_milters=" DKIM ", $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"
+                   "127.0.0.1:10025/inet/smtpd_milters=" DKIM "\n"},
+	{"a way back that says no_milters is left alone",
+         "content_filter = amavis:[127.0.0.1]:10024\n", SMTP RETURN,
+         "127.0.0.1:10025/inet/content_filter = \n"
+         "127.0.0.1:10025/inet/receive_override_options = no_milters\n",
+         "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"},
+	{"a milter that was named by its socket is not named twice",
+         "recipient_delimiter = +\nsmtpd_milters = unix:rejoinder/milter.sock\n"
+         "non_smtpd_milters = unix:/var/spool/postfix/rejoinder/milter.sock\n",
+         SMTP, "", "", NULL, ""},
+	{"nor does it come into the list of submission twice",
+         "recipient_delimiter = +\nsmtpd_milters = unix:rejoinder/milter.sock, " DKIM "\n"
+         "non_smtpd_milters = unix:rejoinder/milter.sock\n",
+         SMTP SUBMISSION, "submission/inet/milter_macro_daemon_name = ORIGINATING\n", "", NULL,
+         "submission_milters=$rejoinder_milter, " DKIM "\n"
+         "submission/inet/smtpd_milters=$submission_milters\n"},
+	{"a socket of another host is spelt as Postfix does", "recipient_delimiter = +\n", SMTP, "",
+         "milter_socket = inet:8899@10.0.0.2\n", NULL,
+         "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+         "non_smtpd_milters=$submission_milters\n"},
+	{"several delimiters, ours among them, are kept", "recipient_delimiter = -+\n", SMTP, "",
+         "", NULL,
+         "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+         "non_smtpd_milters=$submission_milters\n"},
+	{"another delimiter is kept when rejoinder.conf has the same", "recipient_delimiter = -\n",
+         SMTP, "", "delimiter = -\n", NULL,
+         "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+         "non_smtpd_milters=$submission_milters\n"},
+	{"without tokens in addresses no delimiter is asked for", "", SMTP, "", "delimiter =\n",
+         NULL,
+         "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+         "non_smtpd_milters=$submission_milters\n"},
+	{"an unknown address for replies becomes an alias, behind those that are there",
+         "recipient_delimiter = +\nvirtual_alias_maps = hash:/etc/postfix/virtual\n", SMTP, "", "",
+         "replies@company.test",
+         "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+         "non_smtpd_milters=$submission_milters\n"
+         "virtual_alias_maps=hash:/etc/postfix/virtual, "
+         "texthash:/etc/postfix/rejoinder_replies\n"},
+	{"two delimiters that differ are for the admin to decide on", "recipient_delimiter = -\n",
+         SMTP, "", "", NULL, "!set delimiter = - there"},
+	{"what is no milter is not touched", "smtpd_milters = hash:/etc/postfix/milters\n", SMTP,
+         "", "", NULL, "!smtpd_milters: found \"hash:/etc/postfix/milters\""},
+	{"brackets that do not match are not touched", "smtpd_milters = { " DKIM "\n", SMTP, "", "",
+         NULL, "!{ and } do not match"},
+	{"a list of a service that postconf could not write is not touched", "", SMTP SUBMISSION,
+         "submission/inet/smtpd_milters = { " DKIM ", connect_timeout=5s }\n", "", NULL,
+         "!give the list"},
+	{"a filter before the queue lets no milter change mail",
+         "smtpd_proxy_filter = 127.0.0.1:10024\n", SMTP, "", "", NULL, "!smtpd_proxy_filter"},
+	{"no_milters everywhere would keep us out", "receive_override_options = no_milters\n", SMTP,
+         "", "", NULL, "!says no_milters"},
+	{"a socket outside the chroot cannot be reached", "", SMTP, "",
+         "milter_socket = unix:/run/rejoinder/milter.sock\n", NULL, "!out of reach"},
+};
+
+static const char rejoinder_conf[] = "[rejoinder]\n"
+				     "domains = company.test, r.company.test\n"
+				     "%s"
+				     "[account \"Replies\"]\n"
+				     "address = replies@company.test\n"
+				     "incoming = yes\n"
+				     "%s";
+
+static struct config *make_config(const char *general, const char *account)
+{
+	char path[] = "/tmp/rejoinder-setup-XXXXXX";
+	int fd = mkstemp(path);
+	struct string_list mistakes = {0};
+	struct config *config;
+
+	assert_true(fd >= 0);
+	dprintf(fd, rejoinder_conf, general, account);
+	close(fd);
+	if (config_load(path, &config, &mistakes) < 0)
+		fail_msg("%s", mistakes.items[0]);
+	unlink(path);
+	string_list_release(&mistakes);
+	return config;
+}
+
+static struct postconf *make_postconf(const char *main_cf, const char *services,
+                                      const char *overrides)
+{
+	return postconf_parse(
+		"/etc/postfix",
+		&(struct postconf_text){.main_cf = main_cf,
+	                                .raw = "queue_directory = /var/spool/postfix\n"
+	                                       "compatibility_level = 3.6\n",
+	                                .services = services,
+	                                .overrides = overrides});
+}
+
+static bool is_of_interest(const struct setup_edit *edit)
+{
+	static const char *const parameters[] = {"recipient_delimiter", "smtpd_milters",
+	                                         "submission_milters", "non_smtpd_milters",
+	                                         "virtual_alias_maps"};
+
+	if (edit->kind == SETUP_OPTION)
+		return true;
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
+		if (edit->kind == SETUP_MAIN && strcmp(edit->target, parameters[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The edits of interest as text. */
+static char *edits_text(const struct setup_plan *plan)
+{
+	struct buffer text;
+
+	buffer_init(&text, 65536);
+	for (size_t i = 0; i < plan->count; i++)
+		if (is_of_interest(&plan->edits[i]))
+			buffer_printf(&text, "%s=%s\n", plan->edits[i].target,
+			              plan->edits[i].after);
+	return buffer_take(&text);
+}
+
+static void check_row(const struct row *row)
+{
+	struct config *config = make_config(row->rejoinder, "");
+	struct postconf *postconf = make_postconf(row->main_cf, row->services, row->overrides);
+	struct setup_facts facts = {.replies_map_path = xstrdup("/etc/postfix/rejoinder_replies"),
+	                            .has_transport_map = true};
+	struct setup_plan plan;
+	struct error err = {0};
+	bool is_error = row->expected[0] == '!';
+	char *text;
+	int rc;
+
+	if (row->unknown != NULL)
+		string_list_add(&facts.unknown, row->unknown);
+	rc = setup_plan_make(postconf, config, &facts, &plan, &err);
+	text = rc == 0 ? edits_text(&plan) : xstrdup(err.text);
+	if (rc != (is_error ? -1 : 0) ||
+	    (is_error ? strstr(text, row->expected + 1) == NULL : strcmp(text, row->expected) != 0))
+		fail_msg("%s:\nfound:\n%s\nexpected:\n%s", row->name, text, row->expected);
+	free(text);
+	setup_plan_release(&plan);
+	setup_facts_release(&facts);
+	postconf_free(postconf);
+	config_free(config);
+}
+
+static void test_lists(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_row(&rows[i]);
+}
+
+static const struct setup_edit *find(const struct setup_plan *plan, const char *target)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (strcmp(plan->edits[i].target, target) == 0)
+			return &plan->edits[i];
+	fail_msg("there is no edit of %s", target);
+	return NULL;
+}
+
+static void make_plan(const char *main_cf, const char *services, const char *general,
+                      const char *account, struct setup_plan *out)
+{
+	struct config *config = make_config(general, account);
+	struct postconf *postconf = make_postconf(main_cf, services, "");
+	struct setup_facts facts = {.replies_map_path = xstrdup("/etc/postfix/rejoinder_replies")};
+	struct error err = {0};
+
+	if (setup_plan_make(postconf, config, &facts, out, &err) < 0)
+		fail_msg("%s", err.text);
+	setup_facts_release(&facts);
+	postconf_free(postconf);
+	config_free(config);
+}
+
+/* New services run in the chroot if the ones that are there do. */
+static void test_chroot(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("", "smtp inet n - n - - smtpd\n", "", "", &plan);
+	assert_non_null(
+		strstr(find(&plan, "127.0.0.1:2524/inet")->after, " inet n - n - - smtpd "));
+	setup_plan_release(&plan);
+	make_plan("", SMTP, "", "", &plan);
+	assert_non_null(
+		strstr(find(&plan, "127.0.0.1:2524/inet")->after, " inet n - y - - smtpd "));
+	setup_plan_release(&plan);
+}
+
+/* The listener takes what an inbox may hold, and stands where submit_to says. */
+static void test_handover(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("", SMTP, "submit_to = [::1]:2600\n",
+	          "pop3 = pop3s://pop.example.org\nusername = a\npassword = b\n"
+	          "max_message_size = 100M\n",
+	          &plan);
+	assert_non_null(
+		strstr(find(&plan, "[::1]:2600/inet")->after, "-o message_size_limit=150000000 "));
+	assert_non_null(strstr(find(&plan, "rejoinder-cleanup/unix")->after,
+	                       "-o message_size_limit=150000000"));
+	setup_plan_release(&plan);
+}
+
+/* Relays are wired only where an account has one, and the map is made first. */
+static void test_relays(void **state)
+{
+	struct setup_plan plan;
+	const struct setup_edit *edit;
+
+	(void)state;
+	make_plan("", SMTP, "", "", &plan);
+	for (size_t i = 0; i < plan.count; i++)
+		assert_null(strstr(plan.edits[i].target, "relay"));
+	setup_plan_release(&plan);
+
+	make_plan("sender_dependent_default_transport_maps = hash:/etc/postfix/by_sender\n", SMTP,
+	          "",
+	          "outgoing = yes\nrelay = smtps://mail.example.org\nusername = a\npassword = b\n",
+	          &plan);
+	edit = find(&plan, "sender_dependent_default_transport_maps");
+	assert_string_equal(edit->after, "texthash:/etc/postfix/rejoinder_transport, "
+	                                 "hash:/etc/postfix/by_sender");
+	assert_string_equal(edit->element, "texthash:/etc/postfix/rejoinder_transport");
+	assert_int_equal(find(&plan, "/etc/postfix/rejoinder_transport")->kind, SETUP_FILE);
+	find(&plan, "rejoinder-relay/unix");
+	find(&plan, "rejoinder-relays/unix");
+	setup_plan_release(&plan);
+}
+
+/* The milter must be given more time than it gives itself. */
+static void test_time(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("", SMTP, "", "", &plan);
+	assert_string_equal(find(&plan, "rejoinder_milter")->after,
+	                    "{ unix:rejoinder/milter.sock, default_action=tempfail, "
+	                    "connect_timeout=5s, command_timeout=15s, content_timeout=60s }");
+	setup_plan_release(&plan);
+	make_plan("", SMTP, "commit_timeout = 50s\n", "", &plan);
+	assert_non_null(strstr(find(&plan, "rejoinder_milter")->after, "content_timeout=80s"));
+	setup_plan_release(&plan);
+}
+
+/* Only what mail under way depends on stays. */
+static void test_stays(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("", SMTP, "", "", &plan);
+	for (size_t i = 0; i < plan.count; i++)
+		assert_int_equal(plan.edits[i].stays,
+		                 strcmp(plan.edits[i].target, "recipient_delimiter") == 0);
+	setup_plan_release(&plan);
+}
+
+/* What a program does not do for the admin is said. */
+static void test_notes(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("content_filter = scan:dummy\n", SMTP, "", "", &plan);
+	assert_int_equal(plan.notes.count, 2);
+	assert_non_null(strstr(plan.notes.items[0], "no submission service"));
+	assert_non_null(strstr(plan.notes.items[1], "no listener is seen"));
+	setup_plan_release(&plan);
+	make_plan("", SMTP SUBMISSION, "", "token_domain = r.company.test\n", &plan);
+	assert_int_equal(plan.notes.count, 1);
+	assert_non_null(strstr(plan.notes.items[0], "every address of r.company.test"));
+	setup_plan_release(&plan);
+	make_plan("", SMTP SUBMISSION "127.0.0.1:2524 inet n - y - - smtpd\n", "", "", &plan);
+	assert_int_equal(plan.notes.count, 1);
+	assert_non_null(strstr(plan.notes.items[0], "127.0.0.1:2524 is another one's"));
+	setup_plan_release(&plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lists),    cmocka_unit_test(test_chroot),
+		cmocka_unit_test(test_handover), cmocka_unit_test(test_relays),
+		cmocka_unit_test(test_time),     cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_notes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
