@@ -43,11 +43,12 @@ class Certificates:
         _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                  "-out", path)
 
-    def issue(self, name, names=LOOPBACK):
+    def issue(self, name, names=LOOPBACK, days=DAYS):
         """Return the paths of a new certificate and its key.
 
         name: of the files, without suffix.  names: what the certificate is valid
         for, as subjectAltName has it; a wrong one tests a client's verification.
+        days: for how long it is good; one below 0 has expired.
         """
         certificate, key = self._path(name + ".pem"), self._path(name + ".key")
         request, extensions = self._path(name + ".csr"), self._path(name + ".ext")
@@ -58,6 +59,6 @@ class Certificates:
                          f"subjectAltName={','.join(names)}\n")
         _openssl("req", "-new", "-key", key, "-subj", "/CN=test server", "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", self._ca_key,
-                 "-CAcreateserial", "-days", str(DAYS), "-extfile", extensions,
+                 "-CAcreateserial", "-days", str(days), "-extfile", extensions,
                  "-out", certificate)
         return certificate, key

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
 
 from fake_smtp import FakeSmtp
 from wait import wait_for
@@ -16,6 +17,22 @@ class AlertSink(FakeSmtp):
         super().__init__()
         self.drops = 0        # how many of the next messages it takes so
         self.on_keep = None   # is called, once, before it says that it took a message
+        self._sessions = 0
+        self._counting = threading.Lock()
+        self._serve, self._server.finish_request = self._server.finish_request, self._count
+
+    def _count(self, *args):
+        with self._counting:
+            self._sessions += 1
+        try:
+            self._serve(*args)
+        finally:
+            with self._counting:
+                self._sessions -= 1
+
+    def wait_quiet(self):
+        """Wait until nobody is connected: what was on its way from a killed client has come."""
+        wait_for(lambda: self._sessions == 0, "the end of all sessions")
 
     def keep(self, received):
         super().keep(received)
@@ -75,6 +92,12 @@ def change_rows(store, statement, *values):
     """For what no command of ours changes."""
     with _write(store) as database:
         database.execute(statement, values)
+
+
+def add_rows(store, statement, rows):
+    """The statement for each of many rows, in one transaction."""
+    with _write(store) as database:
+        database.executemany(statement, rows)
 
 
 def let_leases_end(store):

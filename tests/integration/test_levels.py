@@ -3,6 +3,7 @@
 import collections
 import time
 
+from mail import compose
 from rejoinder import is_long
 from scheduler import change_rows, let_waits_age, read_rows
 from test_scheduler import SchedulerTestCase, read, text_of
@@ -175,7 +176,10 @@ class LevelsTest(SchedulerTestCase):
 
     def test_a_warning_the_level_and_its_repetitions(self):
         self.scheduler.start()
-        customer = self.ask("sales")
+        customer = self.new_customer()
+        self.world.postfix.send_from_outside(
+            compose(f"Bob Builder <{customer}>", "sales@company.test", "A question"),
+            customer, "sales@company.test")
         self.wait_planned(customer)
         told = []
         for age in (3600, 3600, 3600, 90000):
@@ -184,11 +188,27 @@ class LevelsTest(SchedulerTestCase):
             told.append([one.recipients[0] for one in self.sink.about(customer)[sum(
                 len(some) for some in told):]])
         self.assertEqual(told, [["sales@company.test"], [BOSS], [BOSS], [BOSS]])
+        self.check_wording(customer, [read(one) for one in self.sink.about(customer)])
         last = self.sink.about(customer)[-1]
         self.scheduler.wait_log(rf"to={BOSS}, level=4, .*status=sent")
         let_waits_age(self.store, 10 * DAY, customer)
         self.fence()
         self.assertIs(self.sink.about(customer)[-1], last, "more repetitions than two")
+
+    def check_wording(self, customer, mails):
+        """Of a warning, the level and its two repetitions."""
+        who = f"Bob Builder <{customer}>"
+        self.assertEqual([mail["Subject"] for mail in mails],
+                         [f"{how}: A question" for how in (
+                             "In 1 h unreplied", "Unreplied for 2 h", "Unreplied for 3 h",
+                             "Unreplied for 1 day 4 h")])
+        for mail, sentence in zip(mails, (
+                rf"In 1 h, .* Asia/Kolkata, {who} will have waited 2 h of business time for an"
+                rf" answer; then an alert goes to {BOSS}\.\n",
+                rf"\n{who} has waited 2 h for an answer\.\n",
+                rf"\n{who} has waited 3 h for an answer \(told again, 1 of 2\)\.\n",
+                rf"\n{who} has waited 1 day 4 h for an answer \(told again, 2 of 2\)\.\n")):
+            self.assertRegex(text_of(mail), sentence)
 
     def let_a_day_pass(self):
         change_rows(self.store, "UPDATE digest SET day = day - 1")
