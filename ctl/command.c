@@ -156,6 +156,9 @@ struct store *command_open_store(const struct config *config, enum store_mode mo
 		poll(NULL, 0, OPEN_RETRY_MS);
 	if (store != NULL)
 		store_set_deadline(store, store_clock_ms() + READ_DEADLINE_MS);
+	if (store != NULL && store_upgrade_copy(store) != NULL)
+		command_complain("upgraded the store %s; as it was it stands in %s", config->store,
+		                 store_upgrade_copy(store));
 	return store;
 }
 

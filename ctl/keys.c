@@ -68,7 +68,7 @@ static void print_json(const struct keyring *keyring, const struct config *confi
 static void print_table(const struct keyring *keyring, const struct config *config)
 {
 	static const struct column columns[] = {
-		{.title = "ID"}, {.title = "MADE"}, {.title = "USE"}, {.title = "NEEDED UNTIL"}};
+		{.title = "ID"}, {.title = "MADE"}, {.title = "NEEDED UNTIL"}, {.title = "USE"}};
 	struct table *table = table_new(columns, sizeof columns / sizeof columns[0]);
 
 	for (size_t i = 0; i < keyring->count; i++) {
@@ -78,8 +78,8 @@ static void print_table(const struct keyring *keyring, const struct config *conf
 			format_day(until, last_day(keyring, i, config));
 		table_add(table, id);
 		table_add(table, keyring->keys[i].made_on);
-		table_add(table, i == 0 ? "signs and verifies" : "verifies");
 		table_add(table, until);
+		table_add(table, i == 0 ? "signs and verifies" : "verifies");
 	}
 	table_print(table, stdout, 0);
 	table_free(table);

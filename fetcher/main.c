@@ -59,6 +59,9 @@ static bool introduce(const char *store_path, int64_t started_at)
 	if (access(store_path, F_OK) != 0)
 		return false;
 	store = store_open(store_path, STORE_WRITE, &ignored);
+	if (store != NULL && store_upgrade_copy(store) != NULL)
+		log_info("upgraded the store %s; as it was it stands in %s", store_path,
+		         store_upgrade_copy(store));
 	if (store != NULL)
 		is_done = store_set_daemon(store, DAEMON_FETCHER, REJOINDER_VERSION, getpid(),
 		                           started_at, store_clock_ms() + INTRODUCE_MS,
