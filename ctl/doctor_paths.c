@@ -7,14 +7,6 @@
 #include "lib/base/endpoint.h"
 #include "lib/base/memory.h"
 
-static bool is_any(const char *text, const char *const *of)
-{
-	for (; *of != NULL; of++)
-		if (strcasecmp(text, *of) == 0)
-			return true;
-	return false;
-}
-
 static bool list_has(const char *value, const char *word)
 {
 	struct string_list list = {0};
@@ -26,46 +18,9 @@ static bool list_has(const char *value, const char *word)
 	return has;
 }
 
-/* The port of a service of type inet: behind its host, if it has one. */
-static const char *port_of(const char *service)
-{
-	const char *colon = strrchr(service, ':');
-
-	return colon != NULL ? colon + 1 : service;
-}
-
 static bool is_loopback_host(const char *host)
 {
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
-}
-
-static bool are_loopback_interfaces(const char *value)
-{
-	struct string_list list = {0};
-	bool are = true;
-
-	postconf_list_split(value, &list);
-	for (size_t i = 0; i < list.count; i++)
-		are = are && (strcmp(list.items[i], "loopback-only") == 0 ||
-		              is_loopback_host(list.items[i]));
-	are = are && list.count > 0;
-	string_list_release(&list);
-	return are;
-}
-
-bool paths_is_loopback(const struct postconf *postconf, const char *service)
-{
-	const char *colon = strrchr(service, ':');
-	char *host;
-	bool is;
-
-	if (colon == NULL)
-		return are_loopback_interfaces(postconf_value(postconf, "inet_interfaces"));
-	host = xmemdup0(service, (size_t)(colon - service));
-	is = is_loopback_host(host);
-	free(host);
-	return is;
+	return strcmp(host, "[::1]") == 0 || postconf_is_loopback_host(host);
 }
 
 bool paths_submit_is_here(const struct config *config)
@@ -74,46 +29,6 @@ bool paths_submit_is_here(const struct config *config)
 	uint16_t port;
 
 	return endpoint_parse(config->submit_to, 0, host, &port) == 0 && is_loopback_host(host);
-}
-
-static bool is_handover(const struct config *config, const char *service)
-{
-	char host[ENDPOINT_HOST_SIZE];
-	uint16_t port;
-
-	return paths_submit_is_here(config) &&
-	       endpoint_parse(config->submit_to, 0, host, &port) == 0 &&
-	       strtol(port_of(service), NULL, 10) == port;
-}
-
-static bool own_is(const struct postconf *postconf, size_t i, const char *parameter,
-                   const char *value)
-{
-	const char *own = postconf_service_own_value(postconf, i, parameter);
-
-	return own != NULL && strcmp(own, value) == 0;
-}
-
-static enum duty duty_of(const struct postconf *postconf, const struct config *config, size_t i)
-{
-	static const char *const submission[] = {"submission", "587", "submissions",
-	                                         "smtps",      "465", NULL};
-	const struct postconf_service *service = postconf_service(postconf, i);
-	const char *options = postconf_service_own_value(postconf, i, "receive_override_options");
-
-	if (strcmp(service->type, "inet") == 0 && is_handover(config, service->name))
-		return DUTY_HANDOVER;
-	/* A filter's way back is told by this: it must not be filtered again. */
-	if (paths_is_loopback(postconf, service->name) &&
-	    (own_is(postconf, i, "content_filter", "") ||
-	     (options != NULL && list_has(options, "no_header_body_checks"))))
-		return DUTY_RETURN;
-	/* Its own: on a small server port 25 may let people sign in too. */
-	if (is_any(port_of(service->name), submission) ||
-	    own_is(postconf, i, "smtpd_sasl_auth_enable", "yes") ||
-	    own_is(postconf, i, "milter_macro_daemon_name", "ORIGINATING"))
-		return DUTY_SUBMISSION;
-	return DUTY_OUTSIDE;
 }
 
 /* Without its "unix:" or "local:", or NULL if it has none. */
@@ -234,7 +149,7 @@ void paths_find(const struct postconf *postconf, const struct config *config, st
 			is_cleanup_chrooted = service->is_chrooted;
 		if (strcmp(service->command, "smtpd") != 0)
 			continue;
-		path.duty = duty_of(postconf, config, i);
+		path.duty = postconf_duty(postconf, config, i);
 		path.is_chrooted = service->is_chrooted;
 		path.has_no_milters =
 			list_has(postconf_service_value(postconf, i, "receive_override_options"),

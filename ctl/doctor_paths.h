@@ -4,21 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ctl/postconf.h"
+#include "ctl/postconf_duty.h"
 #include "lib/base/config.h"
 
 /*
  * The ways that mail takes into Postfix, and the milters that it passes there.  Pure:
  * it is all read off the configuration.
  */
-
-enum duty {
-	DUTY_OUTSIDE,    /* port 25, and what is none of these */
-	DUTY_SUBMISSION, /* mail of people who sign in */
-	DUTY_RETURN,     /* mail comes back from a content filter */
-	DUTY_HANDOVER,   /* our own programs hand in mail */
-	DUTY_LOCAL,      /* sendmail(1), and what Postfix writes itself: non_smtpd_milters */
-};
 
 struct path {
 	enum duty duty;
@@ -45,8 +37,5 @@ bool path_is_ours(const struct path *path);
 
 /* The port of submit_to is on this host: it is the listener's, not another one's? */
 bool paths_submit_is_here(const struct config *config);
-
-/* Is it the name of a service that nobody outside this host can connect to? */
-bool paths_is_loopback(const struct postconf *postconf, const char *service);
 
 #endif

@@ -46,12 +46,10 @@ static bool is_program(const struct postconf_milter *milter, const char *const *
 	return false;
 }
 
-static bool is_port_25(const char *name)
+/* The admin has said that no milter is to see it: setup does not say otherwise for him. */
+static const char *cure_of(const struct path *path)
 {
-	const char *colon = strrchr(name, ':'), *port = colon != NULL ? colon + 1 : name;
-
-	/* smtpd: what postscreen passes mail on to. */
-	return strcmp(port, "smtp") == 0 || strcmp(port, "25") == 0 || strcmp(port, "smtpd") == 0;
+	return path->has_no_milters ? "Take no_milters out of its receive_override_options" : SETUP;
 }
 
 /* Which of the mail that comes in never sees our milter? */
@@ -71,18 +69,14 @@ static size_t check_missing(struct doctor *doctor, const struct paths *paths)
 			doctor_fail(doctor, SETUP,
 			            "mail of sendmail(1) and bounces do not pass the milter: it is "
 			            "not in non_smtpd_milters");
-		else if (path->duty == DUTY_SUBMISSION)
-			doctor_fail(doctor, SETUP,
-			            "mail of your people does not pass the milter: it is not in "
-			            "smtpd_milters of service %s%s",
-			            path->name,
-			            path->has_no_milters ? ", which has no_milters" : "");
-		else if (outside == 0 || is_port_25(path->name))
-			doctor_fail(doctor, SETUP,
-			            "mail from outside does not pass the milter: it is not in "
-			            "smtpd_milters of service %s%s",
-			            path->name,
-			            path->has_no_milters ? ", which has no_milters" : "");
+		else if (path->duty == DUTY_SUBMISSION || outside == 0 ||
+		         postconf_is_port_25(postconf_service(doctor->postconf, path->service)))
+			doctor_fail(
+				doctor, cure_of(path),
+				"mail %s does not pass the milter: it is not in smtpd_milters "
+				"of service %s%s",
+				path->duty == DUTY_SUBMISSION ? "of your people" : "from outside",
+				path->name, path->has_no_milters ? ", which has no_milters" : "");
 		else
 			doctor_warn(doctor, "If customers' mail comes in there: rejoinder setup",
 			            "service %s has a list of milters of its own, without ours",
@@ -121,6 +115,29 @@ static size_t check_order(struct doctor *doctor, const struct path *path)
 	return count;
 }
 
+/* By client it is decided there who passes which milters, whatever the lists say. */
+static size_t check_milter_maps(struct doctor *doctor, const struct path *path)
+{
+	const char *maps;
+
+	if (path->duty == DUTY_LOCAL || !path_is_ours(path))
+		return 0;
+	maps = postconf_service_value(doctor->postconf, path->service, "smtpd_milter_maps");
+	if (*maps == '\0')
+		return 0;
+	if (path->duty == DUTY_HANDOVER)
+		doctor_fail(doctor, SETUP,
+		            "the listener %s has smtpd_milter_maps, %s: fetched mail is not tagged "
+		            "if this host stands there",
+		            path->name, maps);
+	else
+		doctor_warn(doctor, "Name $rejoinder_milter there too, where it is to see the mail",
+		            "service %s has smtpd_milter_maps, %s: mail of the clients that stand "
+		            "there passes the milter only if it is among theirs",
+		            path->name, maps);
+	return 1;
+}
+
 static void check_lists(struct doctor *doctor)
 {
 	struct paths paths;
@@ -129,7 +146,8 @@ static void check_lists(struct doctor *doctor)
 	paths_find(doctor->postconf, doctor->config, &paths);
 	count = check_missing(doctor, &paths);
 	for (size_t i = 0; i < paths.count; i++)
-		count += check_order(doctor, &paths.items[i]);
+		count += check_order(doctor, &paths.items[i]) +
+		         check_milter_maps(doctor, &paths.items[i]);
 	if (count == 0)
 		doctor_ok(doctor, "the milter is in all lists, at its place");
 	paths_release(&paths);
@@ -380,7 +398,8 @@ static void check_handover_path(struct doctor *doctor, const struct path *path)
 		            path->name);
 		count++;
 	}
-	if (!paths_is_loopback(doctor->postconf, path->name)) {
+	if (!postconf_is_on_loopback(doctor->postconf,
+	                             postconf_service(doctor->postconf, path->service))) {
 		doctor_fail(doctor, "Put 127.0.0.1: before its port in master.cf",
 		            "the listener %s can be reached from other hosts", path->name);
 		count++;

@@ -384,6 +384,11 @@ const char *postconf_own_value(const struct postconf *postconf, const char *para
 	return pairs_get(&postconf->own, parameter);
 }
 
+const char *postconf_raw_value(const struct postconf *postconf, const char *parameter)
+{
+	return raw_value(postconf, parameter);
+}
+
 bool postconf_is_yes(const struct postconf *postconf, const char *parameter)
 {
 	return strcmp(postconf_value(postconf, parameter), "yes") == 0;

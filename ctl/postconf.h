@@ -49,6 +49,8 @@ const char *postconf_directory(const struct postconf *postconf);
 const char *postconf_value(const struct postconf *postconf, const char *parameter);
 /* As it stands in main.cf, $names as written; NULL if it does not stand there. Borrowed. */
 const char *postconf_own_value(const struct postconf *postconf, const char *parameter);
+/* The same, or its default if it does not stand there; NULL if Postfix knows no such name. */
+const char *postconf_raw_value(const struct postconf *postconf, const char *parameter);
 bool postconf_is_yes(const struct postconf *postconf, const char *parameter);
 
 /* The services in the order of master.cf. */

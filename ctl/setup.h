@@ -10,7 +10,7 @@
 #include "lib/base/list.h"
 
 /*
- * `rejoinder setup`: what Postfix's configuration lacks (setup_plan.c), which recipients it
+ * `rejoinder setup`: what Postfix's configuration lacks (setup_plan.h), which recipients it
  * knows (setup_recipients.c), editing a copy of it and putting that in its place
  * (setup_apply.c), remembering what was done (setup_journal.c), reversing it (setup_undo.c)
  * and showing it all (setup_print.c).
@@ -51,12 +51,14 @@ struct setup_facts {
 	struct string_list undecided; /* sentences about what could not be found out */
 	char *replies_map_path;       /* SETUP_REPLIES_MAP in Postfix's directory */
 	char *replies_map;            /* what it holds, or NULL */
-	bool has_transport_map;
+	char *transport_map;          /* what transport_map holds, or NULL */
+	bool has_transport_map;       /* it is there, and as rejoinder.conf asks for */
+	char *handover_fault;         /* why nobody could listen at submit_to, or NULL */
 };
 
 void setup_facts_release(struct setup_facts *facts);
 
-/* Ask Postfix's tables. Reads files and runs postmap(1) and postalias(1). */
+/* Ask Postfix's tables. Reads files, runs postmap(1) and postalias(1), tries a listener. */
 void setup_facts_find(const struct postconf *postconf, const struct config *config,
                       struct setup_facts *out);
 

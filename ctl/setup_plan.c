@@ -2,15 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/postconf_expand.h"
 #include "ctl/setup.h"
 #include "ctl/setup_lists.h"
 #include "ctl/setup_plan.h"
 #include "lib/base/memory.h"
-
-#define MILTER_OPTIONS                                                                             \
-	"default_action=tempfail, connect_timeout=5s, command_timeout=15s, content_timeout=%ds"
-#define CONTENT_TIMEOUT_S 60 /* and more if commit_timeout comes near it */
-#define CONTENT_MARGIN_S  30
 
 struct setup_edit *setup_plan_add(struct setup_plan *plan, enum setup_kind kind, const char *target,
                                   const char *before, const char *after, const char *reason)
@@ -50,6 +46,8 @@ void setup_facts_release(struct setup_facts *facts)
 	string_list_release(&facts->undecided);
 	free(facts->replies_map_path);
 	free(facts->replies_map);
+	free(facts->transport_map);
+	free(facts->handover_fault);
 	*facts = (struct setup_facts){0};
 }
 
@@ -67,6 +65,18 @@ struct setup_edit *setup_set_main(struct plan_work *work, const char *parameter,
 	                      postconf_own_value(work->postconf, parameter), value, reason);
 }
 
+/* A list as it is in force: of main.cf, or its default if that says anything. */
+static const char *in_force(const struct plan_work *work, const char *parameter)
+{
+	const char *own = postconf_own_value(work->postconf, parameter);
+
+	if (own != NULL)
+		return own;
+	return *postconf_value(work->postconf, parameter) != '\0'
+	               ? postconf_raw_value(work->postconf, parameter)
+	               : "";
+}
+
 static void put_into_list(struct plan_work *work, const char *parameter, const char *value,
                           const char *element, const char *instead, const char *reason)
 {
@@ -74,73 +84,6 @@ static void put_into_list(struct plan_work *work, const char *parameter, const c
 
 	edit->element = xstrdup(element);
 	edit->instead = xstrdup(instead);
-}
-
-/* A path as a chrooted daemon of Postfix must be told it, or NULL if it is not below. */
-static const char *below(const char *directory, const char *path)
-{
-	size_t length = strlen(directory);
-
-	while (length > 0 && directory[length - 1] == '/')
-		length--;
-	if (length == 0 || strncmp(path, directory, length) != 0 || path[length] != '/')
-		return NULL;
-	path += length;
-	return path + strspn(path, "/");
-}
-
-static bool has_chroot(const struct postconf *postconf)
-{
-	for (size_t i = 0; i < postconf_service_count(postconf); i++) {
-		const struct postconf_service *service = postconf_service(postconf, i);
-
-		if (service->is_chrooted && (strcmp(service->command, "smtpd") == 0 ||
-		                             strcmp(service->command, "cleanup") == 0 ||
-		                             strcmp(service->command, "smtp") == 0))
-			return true;
-	}
-	return false;
-}
-
-/* The path of a socket for Postfix, a heap string; NULL with *err. */
-static char *socket_path(const struct postconf *postconf, const char *key, const char *path,
-                         struct error *err)
-{
-	const char *queue = postconf_value(postconf, "queue_directory"),
-		   *inside = below(queue, path);
-
-	if (inside != NULL)
-		return xstrdup(inside);
-	if (!has_chroot(postconf))
-		return xstrdup(path);
-	error_set(
-		err, ERROR_CONFIG,
-		"%s of rejoinder.conf, %s, is out of reach for Postfix, which runs chrooted in %s",
-		key, path, queue);
-	return NULL;
-}
-
-/* Where the milter is, as Postfix spells it: the first of work->endpoints. */
-static int find_endpoints(struct plan_work *work, struct error *err)
-{
-	const char *spelling = work->config->milter_socket, *at;
-	const char *path = strchr(spelling, ':');
-	char *inside;
-
-	if (strncmp(spelling, "inet", 4) == 0 && path != NULL &&
-	    (at = strchr(spelling, '@')) != NULL) {
-		string_list_take(&work->endpoints,
-		                 xasprintf("inet:%s:%.*s", at + 1, (int)(at - path - 1), path + 1));
-		return 0;
-	}
-	path = path != NULL ? path + 1 : spelling;
-	inside = socket_path(work->postconf, "milter_socket", path, err);
-	if (inside == NULL)
-		return -1;
-	string_list_take(&work->endpoints, xasprintf("unix:%s", inside));
-	string_list_take(&work->endpoints, xasprintf("unix:%s", path));
-	free(inside);
-	return 0;
 }
 
 static bool has_ours(const struct plan_work *work, const char *list)
@@ -154,13 +97,36 @@ bool setup_has_ours(const struct plan_work *work, const char *list)
 	return has_ours(work, list) || setup_list_has(list, SETUP_SUBMISSION);
 }
 
+/* A list with what those of its $names stand for that name our milter among others. */
+static char *opened(const struct plan_work *work, const char *list)
+{
+	struct string_list elements = {0};
+	char *open = xstrdup(""), *longer, *expanded;
+
+	postconf_list_split(list, &elements);
+	for (size_t i = 0; i < elements.count; i++) {
+		const char *element = elements.items[i];
+
+		expanded = element[0] == '$' && has_ours(work, element)
+		                   ? postconf_expand(work->postconf, element)
+		                   : xstrdup(element);
+		longer = setup_list_join(open, expanded);
+		free(expanded);
+		free(open);
+		open = longer;
+	}
+	string_list_release(&elements);
+	return open;
+}
+
 /* A list without our milter, however it stands there. A heap string. */
 static char *without_ours(const struct plan_work *work, const char *list)
 {
 	struct string_list elements = {0};
-	char *kept = xstrdup(""), *longer;
+	char *kept = xstrdup(""), *longer, *open = opened(work, list);
 
-	postconf_list_split(list, &elements);
+	postconf_list_split(open, &elements);
+	free(open);
 	for (size_t i = 0; i < elements.count; i++) {
 		if (has_ours(work, elements.items[i]))
 			continue;
@@ -204,7 +170,7 @@ static int plan_delimiter(struct plan_work *work, struct error *err)
 
 static void plan_bounces(struct plan_work *work)
 {
-	const char *now = setup_own(work, "internal_mail_filter_classes");
+	const char *now = in_force(work, "internal_mail_filter_classes");
 	char *value;
 
 	if (setup_list_has(now, "bounce"))
@@ -212,23 +178,6 @@ static void plan_bounces(struct plan_work *work)
 	value = setup_list_join(now, "bounce");
 	put_into_list(work, "internal_mail_filter_classes", value, "bounce", NULL,
 	              "bounces that Postfix writes find the conversation of what bounced");
-	free(value);
-}
-
-static void plan_milter(struct plan_work *work)
-{
-	int64_t commit_s = work->config->commit_timeout_ms / 1000;
-	char *value;
-
-	if (setup_list_has_endpoint(work->postconf, setup_own(work, "rejoinder_milter"),
-	                            &work->endpoints))
-		return;
-	value = xasprintf("{ %s, " MILTER_OPTIONS " }", work->endpoints.items[0],
-	                  commit_s + CONTENT_MARGIN_S > CONTENT_TIMEOUT_S
-	                          ? (int)commit_s + CONTENT_MARGIN_S
-	                          : CONTENT_TIMEOUT_S);
-	setup_set_main(work, "rejoinder_milter", value,
-	               "where the milter is; while it is down the sender tries again later");
 	free(value);
 }
 
@@ -289,6 +238,11 @@ static void plan_non_smtpd(struct plan_work *work, const char *wanted)
 		              "mail of sendmail(1) and bounces, in the same order");
 }
 
+static bool lacks_newline(const char *text)
+{
+	return text != NULL && *text != '\0' && text[strlen(text) - 1] != '\n';
+}
+
 /* The map's lines, each for an address that Postfix would refuse. */
 static void plan_replies(struct plan_work *work, const struct setup_facts *facts)
 {
@@ -296,11 +250,12 @@ static void plan_replies(struct plan_work *work, const struct setup_facts *facts
 		"# Addresses for replies that nobody else knows, added by `rejoinder setup`.  Their\n"
 		"# mail goes to the owner of the conversation, and without one to whom is named here.\n";
 	char *element = xasprintf("texthash:%s", facts->replies_map_path), *text, *value;
-	const char *now = setup_own(work, "virtual_alias_maps");
+	const char *now = in_force(work, "virtual_alias_maps");
 
 	if (facts->unknown.count == 0)
 		goto out;
-	text = xstrdup(facts->replies_map != NULL ? facts->replies_map : heading);
+	text = xasprintf("%s%s", facts->replies_map != NULL ? facts->replies_map : heading,
+	                 lacks_newline(facts->replies_map) ? "\n" : "");
 	for (size_t i = 0; i < facts->unknown.count; i++) {
 		char *longer = xasprintf("%s%s %s\n", text, facts->unknown.items[i],
 		                         work->config->operator_address);
@@ -340,17 +295,19 @@ static void set_if_absent(struct plan_work *work, const char *parameter, const c
 
 static int plan_relays(struct plan_work *work, const struct setup_facts *facts, struct error *err)
 {
-	const char *maps = setup_own(work, "sender_dependent_default_transport_maps");
+	const char *maps = in_force(work, "sender_dependent_default_transport_maps");
 	char *socket, *map, *value;
 
 	work->has_relay = has_relay(work->config);
 	if (!work->has_relay)
 		return 0;
-	socket = socket_path(work->postconf, "password_socket", work->config->password_socket, err);
+	socket = setup_socket_path(work->postconf, "password_socket", work->config->password_socket,
+	                           err);
 	if (socket == NULL)
 		return -1;
 	if (!facts->has_transport_map)
-		setup_plan_add(work->plan, SETUP_FILE, work->config->transport_map, NULL, NULL,
+		setup_plan_add(work->plan, SETUP_FILE, work->config->transport_map,
+		               facts->transport_map, NULL,
 		               "which relay takes whose mail; `rejoinder postfix maps` writes it");
 	map = xasprintf("texthash:%s", work->config->transport_map);
 	if (!setup_list_has(maps, map)) {
@@ -390,7 +347,7 @@ static int plan_main(struct plan_work *work, const struct setup_facts *facts, st
 	if (plan_delimiter(work, err) < 0)
 		return -1;
 	plan_bounces(work);
-	plan_milter(work);
+	setup_plan_milter(work);
 	plan_smtpd(work);
 	non_smtpd = wanted_non_smtpd(work);
 	work->needs_submission = setup_services_need_submission(work) ||
@@ -419,7 +376,8 @@ static void order(struct setup_plan *plan)
 int setup_plan_make(const struct postconf *postconf, const struct config *config,
                     const struct setup_facts *facts, struct setup_plan *out, struct error *err)
 {
-	struct plan_work work = {.postconf = postconf, .config = config, .plan = out};
+	struct plan_work work = {
+		.postconf = postconf, .config = config, .facts = facts, .plan = out};
 	int rc = -1;
 
 	*out = (struct setup_plan){0};
@@ -427,7 +385,7 @@ int setup_plan_make(const struct postconf *postconf, const struct config *config
 	            0 ||
 	    setup_list_check(postconf, setup_own(&work, "non_smtpd_milters"), "non_smtpd_milters",
 	                     err) < 0 ||
-	    find_endpoints(&work, err) < 0)
+	    setup_find_endpoints(&work, err) < 0)
 		goto out;
 	work.others = without_ours(&work, setup_own(&work, "smtpd_milters"));
 	if (plan_main(&work, facts, err) < 0 || setup_plan_services(&work, err) < 0)

@@ -94,7 +94,9 @@ static void print_edit(const struct setup_edit *edit, char **place)
 		printf("%s%s\n", *place != NULL ? "\n" : "", now);
 	free(*place);
 	*place = now;
-	setup_print_value('-', edit, edit->before);
+	/* Who writes the file instead of setup says what is new in it. */
+	if (edit->kind != SETUP_FILE || edit->after != NULL)
+		setup_print_value('-', edit, edit->before);
 	setup_print_value('+', edit, edit->after);
 	output_field(INDENT, strlen(INDENT), output_columns(OUTPUT_WIDTH), "%s", edit->reason);
 }

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ctl/setup.h"
+#include "ctl/relay_map.h"
+#include "ctl/setup_plan.h"
 #include "lib/base/command.h"
 #include "lib/base/memory.h"
 
@@ -22,6 +23,7 @@ struct query {
 	struct string_list *undecided;
 	const char *address, *domain; /* lower case; domain points behind the @ */
 	char *local;
+	bool is_bare; /* local alone names it too, as virtual(5) says */
 };
 
 enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
@@ -33,6 +35,17 @@ static void doubt(struct query *query, const char *why)
 	                           query->address, why));
 }
 
+/* Its first line that is more than a warning: a table that fails is fatal. NULL if there is none. */
+static const char *find_complaint(char *output)
+{
+	char *next = output, *line;
+
+	while ((line = strsep(&next, "\n")) != NULL)
+		if (*line != '\0' && strstr(line, ": warning: ") == NULL)
+			return line;
+	return NULL;
+}
+
 /* One key in one table. program: postmap, or postalias for tables in the form of aliases(5). */
 static enum answer look_up(struct query *query, const char *program, const char *key,
                            const char *table)
@@ -41,8 +54,9 @@ static enum answer look_up(struct query *query, const char *program, const char 
 	                      table,   NULL};
 	enum answer answer = ANSWER_NO;
 	struct error err = {0};
-	char *output, *end;
+	const char *complaint;
 	size_t length;
+	char *output;
 
 	/* The tables of proxymap(8) are asked directly: it may not run. */
 	if (strncmp(table, "proxy:", 6) == 0)
@@ -50,12 +64,8 @@ static enum answer look_up(struct query *query, const char *program, const char 
 	if (command_output_argv(argv, COMMAND_STDERR_WITH_OUTPUT, QUERY_TIMEOUT_MS,
 	                        ANSWER_MAX_BYTES, &output, &length, &err) == 0) {
 		answer = ANSWER_YES;
-	} else if (output == NULL || length > 0) {
-		/* A key that is not there is no complaint of its. */
-		end = output != NULL ? strchr(output, '\n') : NULL;
-		if (end != NULL)
-			*end = '\0';
-		doubt(query, output != NULL ? output : err.text);
+	} else if ((complaint = output != NULL ? find_complaint(output) : err.text) != NULL) {
+		doubt(query, complaint);
 		answer = ANSWER_UNKNOWN;
 	}
 	free(output);
@@ -86,9 +96,27 @@ static enum answer look_up_all(struct query *query, const char *program, const c
 static enum answer look_up_address(struct query *query, const char *tables)
 {
 	const char *at = query->domain - 1;
+	const char *const keys[] = {query->address, at, query->is_bare ? query->local : NULL, NULL};
 
-	return look_up_all(query, "postmap", (const char *const[]){query->address, at, NULL},
-	                   tables);
+	return look_up_all(query, "postmap", keys, tables);
+}
+
+/* Is it what Postfix completes addresses with?  A path: of a file that says it. */
+static bool is_origin(const struct query *query)
+{
+	const char *origin = postconf_value(query->postconf, "myorigin");
+	struct setup_bytes bytes = {0};
+	struct error ignored;
+	bool is;
+
+	if (*origin != '/')
+		return strcasecmp(origin, query->domain) == 0;
+	if (setup_file_read(origin, &bytes, &ignored) <= 0)
+		return false;
+	bytes.data[strcspn(bytes.data, " \t\r\n")] = '\0';
+	is = strcasecmp(bytes.data, query->domain) == 0;
+	free(bytes.data);
+	return is;
 }
 
 /* Is the domain named by a list such as mydestination? */
@@ -146,12 +174,13 @@ static enum answer knows(struct query *query)
 		const char *domains, *maps;
 	} classes[] = {{"virtual_mailbox_domains", "virtual_mailbox_maps"},
 	               {"relay_domains", "relay_recipient_maps"}};
-	enum answer answer =
-		look_up_address(query, postconf_value(query->postconf, "virtual_alias_maps"));
+	enum answer is_local = has_domain(query, "mydestination"), answer;
 
+	query->is_bare = is_local == ANSWER_YES || is_origin(query);
+	answer = look_up_address(query, postconf_value(query->postconf, "virtual_alias_maps"));
 	if (answer != ANSWER_NO)
 		return answer;
-	answer = has_domain(query, "mydestination");
+	answer = is_local;
 	if (answer == ANSWER_YES)
 		return knows_local(query);
 	for (size_t i = 0; i < 2 && answer == ANSWER_NO; i++) {
@@ -193,14 +222,34 @@ static char *read_replies_map(const char *path)
 	return setup_file_read(path, &bytes, &err) > 0 ? bytes.data : NULL;
 }
 
-static bool exists(const char *path)
+static bool are_same(const struct string_list *a, const struct string_list *b)
 {
+	bool are = a->count == b->count;
+
+	for (size_t i = 0; i < a->count && are; i++)
+		are = strcmp(a->items[i], b->items[i]) == 0;
+	return are;
+}
+
+/* The map of relays: what it holds, and whether `rejoinder postfix maps` would write the same. */
+static void find_transport_map(const struct config *config, struct setup_facts *out)
+{
+	struct string_list wanted = {0}, found = {0};
 	struct setup_bytes bytes = {0};
 	struct error err;
-	int rc = setup_file_read(path, &bytes, &err);
+	int rc = setup_file_read(config->transport_map, &bytes, &err);
 
-	free(bytes.data);
-	return rc != 0;
+	if (rc > 0) {
+		out->transport_map = bytes.data;
+		relay_map_lines(config, &wanted);
+		relay_map_split(bytes.data, &found);
+		out->has_transport_map = are_same(&wanted, &found);
+	} else {
+		/* What is there and cannot be read is not ours to replace. */
+		out->has_transport_map = rc < 0;
+	}
+	string_list_release(&wanted);
+	string_list_release(&found);
 }
 
 void setup_facts_find(const struct postconf *postconf, const struct config *config,
@@ -231,5 +280,6 @@ void setup_facts_find(const struct postconf *postconf, const struct config *conf
 		                  config->operator_address));
 	out->replies_map_path = xasprintf("%s/" SETUP_REPLIES_MAP, postconf_directory(postconf));
 	out->replies_map = read_replies_map(out->replies_map_path);
-	out->has_transport_map = exists(config->transport_map);
+	find_transport_map(config, out);
+	out->handover_fault = setup_handover_try(postconf, config);
 }

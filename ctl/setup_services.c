@@ -1,48 +1,10 @@
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/postconf_duty.h"
 #include "ctl/setup_lists.h"
 #include "ctl/setup_plan.h"
-#include "lib/base/endpoint.h"
 #include "lib/base/memory.h"
-
-#define HANDOVER_MIN_BYTES INT64_C(75000000)
-#define MILLION            INT64_C(1000000)
-
-/* What a service of smtpd is there for. */
-enum duty {
-	DUTY_NONE,       /* not smtpd */
-	DUTY_OUTSIDE,    /* port 25, and whatever is none of these */
-	DUTY_SUBMISSION, /* mail of people who sign in */
-	DUTY_RETURN,     /* mail comes back from a content filter */
-	DUTY_HANDOVER,   /* ours */
-};
-
-static bool is_any(const char *text, const char *const *of)
-{
-	for (; *of != NULL; of++)
-		if (strcmp(text, *of) == 0)
-			return true;
-	return false;
-}
-
-/* The port of an inet service: behind its host, if it has one. */
-static const char *port_of(const struct postconf_service *service)
-{
-	const char *colon = strrchr(service->name, ':');
-
-	return colon != NULL ? colon + 1 : service->name;
-}
-
-static bool is_on_loopback(const struct postconf_service *service)
-{
-	const char *name = service->name;
-
-	return strchr(name, ':') != NULL &&
-	       (strncmp(name, "127.", 4) == 0 || strncmp(name, "[::1]", 5) == 0 ||
-	        strncmp(name, "localhost:", 10) == 0);
-}
 
 static const char *own(const struct plan_work *work, size_t i, const char *parameter)
 {
@@ -51,37 +13,9 @@ static const char *own(const struct plan_work *work, size_t i, const char *param
 	return value != NULL ? value : "";
 }
 
-static bool is_handover(const struct plan_work *work, const struct postconf_service *service)
-{
-	char host[ENDPOINT_HOST_SIZE];
-	uint16_t port;
-
-	return is_on_loopback(service) &&
-	       endpoint_parse(work->config->submit_to, 0, host, &port) == 0 &&
-	       strtol(port_of(service), NULL, 10) == port;
-}
-
 static enum duty duty_of(const struct plan_work *work, size_t i)
 {
-	static const char *const submission[] = {"submission", "587", "submissions",
-	                                         "smtps",      "465", NULL};
-	const struct postconf_service *service = postconf_service(work->postconf, i);
-	const char *filter = postconf_service_own_value(work->postconf, i, "content_filter");
-
-	if (strcmp(service->command, "smtpd") != 0)
-		return DUTY_NONE;
-	if (is_handover(work, service))
-		return DUTY_HANDOVER;
-	/* A filter's way back is told by this: it must not be filtered again. */
-	if (is_on_loopback(service) &&
-	    ((filter != NULL && *filter == '\0') ||
-	     setup_list_has(own(work, i, "receive_override_options"), "no_header_body_checks")))
-		return DUTY_RETURN;
-	if (is_any(port_of(service), submission) ||
-	    strcmp(own(work, i, "smtpd_sasl_auth_enable"), "yes") == 0 ||
-	    strcmp(own(work, i, "milter_macro_daemon_name"), "ORIGINATING") == 0)
-		return DUTY_SUBMISSION;
-	return DUTY_OUTSIDE;
+	return postconf_duty(work->postconf, work->config, i);
 }
 
 /* Its smtpd_milters are those of main.cf. */
@@ -102,8 +36,8 @@ bool setup_services_need_submission(const struct plan_work *work)
 	return false;
 }
 
-static struct setup_edit *set_option(struct plan_work *work, size_t i, const char *parameter,
-                                     const char *value, const char *reason)
+struct setup_edit *setup_set_option(struct plan_work *work, size_t i, const char *parameter,
+                                    const char *value, const char *reason)
 {
 	const struct postconf_service *service = postconf_service(work->postconf, i);
 	char *target = xasprintf("%s/%s/%s", service->name, service->type, parameter);
@@ -129,7 +63,7 @@ static int set_milters(struct plan_work *work, size_t i, const char *list, const
 		               "own in main.cf first",
 		               postconf_service(work->postconf, i)->name, list);
 	} else {
-		edit = set_option(work, i, "smtpd_milters", compact, reason);
+		edit = setup_set_option(work, i, "smtpd_milters", compact, reason);
 		edit->element = xstrdup(element);
 		edit->instead = xstrdup(instead);
 	}
@@ -145,8 +79,7 @@ static int plan_outside(struct plan_work *work, size_t i, struct error *err)
 
 	/* What has a list of its own is left alone, but for the port that mail comes in by. */
 	if (inherits(work, i) || setup_has_ours(work, now) ||
-	    !is_any(port_of(postconf_service(work->postconf, i)),
-	            (const char *const[]){"smtp", "smtpd", "25", NULL}))
+	    !postconf_is_port_25(postconf_service(work->postconf, i)))
 		return 0;
 	list = setup_list_join(now, SETUP_MILTER);
 	rc = set_milters(work, i, list, SETUP_MILTER, NULL,
@@ -174,8 +107,8 @@ static int plan_submission(struct plan_work *work, size_t i, struct error *err)
 	}
 	if (rc == 0 &&
 	    postconf_service_own_value(work->postconf, i, "milter_macro_daemon_name") == NULL)
-		set_option(work, i, "milter_macro_daemon_name", "ORIGINATING",
-		           "by this a milter that signs knows outgoing mail");
+		setup_set_option(work, i, "milter_macro_daemon_name", "ORIGINATING",
+		                 "by this a milter that signs knows outgoing mail");
 	return rc;
 }
 
@@ -195,126 +128,28 @@ static int plan_return(struct plan_work *work, size_t i, struct error *err)
 		                   err);
 	list = setup_list_join(options, "no_milters");
 	compact = setup_list_compact(list);
-	edit = set_option(work, i, "receive_override_options", compact,
-	                  "mail that comes back from a filter has passed Rejoinder before");
+	edit = setup_set_option(work, i, "receive_override_options", compact,
+	                        "mail that comes back from a filter has passed Rejoinder before");
 	edit->element = xstrdup("no_milters");
 	free(compact);
 	free(list);
 	return 0;
 }
 
-/* The chroot field of new services: as the service of that program has it. */
-static char chroot_like(const struct postconf *postconf, const char *command)
+/* Has it no_milters, so that no list of milters is of any use? */
+static int check_override(const struct plan_work *work, size_t i, struct error *err)
 {
-	for (size_t i = 0; i < postconf_service_count(postconf); i++)
-		if (strcmp(postconf_service(postconf, i)->command, command) == 0)
-			return postconf_service(postconf, i)->is_chrooted ? 'y' : 'n';
-	return 'y';
-}
+	static const char parameter[] = "receive_override_options";
+	const struct postconf_service *service = postconf_service(work->postconf, i);
 
-static bool has_service(const struct postconf *postconf, const char *name)
-{
-	for (size_t i = 0; i < postconf_service_count(postconf); i++)
-		if (strcmp(postconf_service(postconf, i)->name, name) == 0)
-			return true;
-	return false;
-}
-
-static void add_service(struct plan_work *work, const char *name, const char *type,
-                        const char *rest, const char *reason)
-{
-	char *target = xasprintf("%s/%s", name, type);
-	char *line = xasprintf("%s %s %s", name, type, rest);
-
-	setup_plan_add(work->plan, SETUP_SERVICE, target, NULL, line, reason);
-	free(line);
-	free(target);
-}
-
-/* The largest message that is fetched, as it is coded on its way. */
-static int64_t handover_bytes(const struct config *config)
-{
-	int64_t most = HANDOVER_MIN_BYTES;
-
-	for (size_t i = 0; i < config->account_count; i++) {
-		int64_t coded = config->accounts[i].max_message_bytes / 7 * 10;
-
-		coded = (coded + MILLION - 1) / MILLION * MILLION;
-		if (config->accounts[i].pop3 != NULL && coded > most)
-			most = coded;
-	}
-	return most;
-}
-
-static void plan_handover(struct plan_work *work)
-{
-	int64_t most = handover_bytes(work->config);
-	char host[ENDPOINT_HOST_SIZE], *name, *rest;
-	uint16_t port;
-
-	for (size_t i = 0; i < postconf_service_count(work->postconf); i++)
-		if (duty_of(work, i) == DUTY_HANDOVER)
-			return;
-	if (endpoint_parse(work->config->submit_to, 0, host, &port) < 0)
-		return;
-	if (strncmp(host, "127.", 4) != 0 && strcmp(host, "::1") != 0 &&
-	    strcmp(host, "localhost") != 0) {
-		string_list_take(&work->plan->notes,
-		                 xasprintf("submit_to of rejoinder.conf names %s: the listener for "
-		                           "its mail must be there",
-		                           work->config->submit_to));
-		return;
-	}
-	name = strcmp(host, "::1") == 0
-	               ? xasprintf("[::1]:%u", (unsigned)port)
-	               : xasprintf("%s:%u", host[0] == 'l' ? "127.0.0.1" : host, (unsigned)port);
-	rest = xasprintf("n - %c - - smtpd -o syslog_name=postfix/rejoinder"
-	                 " -o smtpd_milters=" SETUP_MILTER " -o local_header_rewrite_clients="
-	                 " -o message_size_limit=%" PRId64
-	                 " -o cleanup_service_name=rejoinder-cleanup"
-	                 " -o mynetworks=127.0.0.0/8,[::1]/128"
-	                 " -o smtpd_client_restrictions=permit_mynetworks,reject"
-	                 " -o smtpd_helo_restrictions= -o smtpd_sender_restrictions="
-	                 " -o smtpd_relay_restrictions=permit_mynetworks,reject"
-	                 " -o smtpd_recipient_restrictions= -o smtpd_data_restrictions="
-	                 " -o smtpd_end_of_data_restrictions= -o smtpd_sasl_auth_enable=no"
-	                 " -o smtpd_tls_security_level=none"
-	                 " -o smtpd_client_connection_count_limit=0"
-	                 " -o smtpd_client_connection_rate_limit=0"
-	                 " -o smtpd_client_message_rate_limit=0",
-	                 chroot_like(work->postconf, "smtpd"), most);
-	add_service(work, name, "inet", rest,
-	            "rejoinder-fetcher and -scheduler hand in mail here, from this host only");
-	free(rest);
-	free(name);
-	if (has_service(work->postconf, "rejoinder-cleanup"))
-		return;
-	rest = xasprintf("n - %c - 0 cleanup -o message_size_limit=%" PRId64,
-	                 chroot_like(work->postconf, "cleanup"), most);
-	add_service(work, "rejoinder-cleanup", "unix", rest,
-	            "with a limit of its own: what was fetched may be larger than your mail");
-	free(rest);
-}
-
-static void plan_relay(struct plan_work *work, const char *name, const char *wrapped)
-{
-	char *rest;
-
-	if (has_service(work->postconf, name))
-		return;
-	rest = xasprintf("- - %c - 20 smtp -o syslog_name=postfix/%s"
-	                 " -o smtp_tls_security_level=secure -o smtp_tls_wrappermode=%s"
-	                 " -o smtp_tls_policy_maps= -o smtp_tls_CAfile=$rejoinder_relay_CAfile"
-	                 " -o smtp_sasl_auth_enable=yes -o smtp_sender_dependent_authentication=yes"
-	                 " -o smtp_sasl_password_maps=$rejoinder_passwords"
-	                 " -o smtp_sasl_tls_security_options=noanonymous"
-	                 " -o smtp_sasl_mechanism_filter=plain,login -o smtp_fallback_relay="
-	                 " -o smtp_connection_cache_on_demand=no"
-	                 " -o smtp_connection_cache_destinations=",
-	                 chroot_like(work->postconf, "smtp"), name, wrapped);
-	add_service(work, name, "unix", rest,
-	            "sends by the relays of accounts, signed in and over verified TLS");
-	free(rest);
+	if (duty_of(work, i) != DUTY_SUBMISSION && !postconf_is_port_25(service))
+		return 0;
+	if (!setup_list_has(postconf_service_value(work->postconf, i, parameter), "no_milters"))
+		return 0;
+	return error_set(err, ERROR_CONFIG,
+	                 "service %s has no_milters in %s: no milter would see its mail; take "
+	                 "that option out",
+	                 service->name, parameter);
 }
 
 static int plan_service(struct plan_work *work, size_t i, struct error *err)
@@ -333,6 +168,8 @@ static int plan_service(struct plan_work *work, size_t i, struct error *err)
 			"service %s has smtpd_proxy_filter: a filter before the queue lets "
 			"no milter change mail; see rejoinder-postfix(7)",
 			name);
+	if (check_override(work, i, err) < 0)
+		return -1;
 	where = xasprintf("smtpd_milters of service %s", name);
 	rc = setup_list_check(work->postconf, own(work, i, "smtpd_milters"), where, err);
 	free(where);
@@ -350,11 +187,73 @@ static int plan_service(struct plan_work *work, size_t i, struct error *err)
 	}
 }
 
+/* May mail come back from a filter there, though it could be another's way in as well? */
+static bool may_be_return(const struct plan_work *work, size_t i)
+{
+	const char *filter = postconf_service_own_value(work->postconf, i, "content_filter");
+
+	return filter != NULL && *filter == '\0' && duty_of(work, i) == DUTY_OUTSIDE &&
+	       !postconf_is_port_25(postconf_service(work->postconf, i)) &&
+	       !setup_list_has(
+		       postconf_service_value(work->postconf, i, "receive_override_options"),
+		       "no_milters");
+}
+
+/* Mail that is filtered after the queue comes back by a listener, or by sendmail(1). */
+static void note_filter(struct plan_work *work, bool has_return)
+{
+	const char *filter = postconf_value(work->postconf, "content_filter");
+	size_t count = postconf_service_count(work->postconf);
+	const char *of = NULL;
+
+	for (size_t i = 0; i < count && *filter == '\0'; i++) {
+		if (duty_of(work, i) == DUTY_NONE)
+			continue;
+		filter = postconf_service_value(work->postconf, i, "content_filter");
+		of = postconf_service(work->postconf, i)->name;
+	}
+	if (*filter == '\0')
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!may_be_return(work, i))
+			continue;
+		has_return = true;
+		string_list_take(&work->plan->notes,
+		                 xasprintf("service %s has an empty content_filter: if mail comes "
+		                           "back from the filter there, it needs no_milters",
+		                           postconf_service(work->postconf, i)->name));
+	}
+	if (!has_return)
+		string_list_take(&work->plan->notes,
+		                 xasprintf("content_filter%s%s is %s, but no listener is seen by "
+		                           "which mail comes back: if it does, that needs "
+		                           "no_milters",
+		                           of != NULL ? " of service " : "", of != NULL ? of : "",
+		                           filter));
+}
+
+/* By client it is decided there who passes which milters, whatever smtpd_milters says. */
+static void note_milter_maps(struct plan_work *work)
+{
+	for (size_t i = 0; i < postconf_service_count(work->postconf); i++) {
+		enum duty duty = duty_of(work, i);
+		const char *maps = postconf_service_value(work->postconf, i, "smtpd_milter_maps");
+
+		if ((duty != DUTY_OUTSIDE && duty != DUTY_SUBMISSION) || *maps == '\0')
+			continue;
+		string_list_take(&work->plan->notes,
+		                 xasprintf("smtpd_milter_maps of service %s is %s: of the clients "
+		                           "that stand there Rejoinder sees no mail, unless "
+		                           "$rejoinder_milter is among their milters",
+		                           postconf_service(work->postconf, i)->name, maps));
+		return;
+	}
+}
+
 /* What a program cannot know, or should not do. */
 static void add_notes(struct plan_work *work)
 {
 	bool has_submission = false, has_return = false;
-	const char *filter = postconf_value(work->postconf, "content_filter");
 
 	for (size_t i = 0; i < postconf_service_count(work->postconf); i++) {
 		enum duty duty = duty_of(work, i);
@@ -382,11 +281,8 @@ static void add_notes(struct plan_work *work)
 		string_list_add(&work->plan->notes,
 		                "there is no submission service, and a program should open no port "
 		                "to the world: contrib/postfix/master.cf has one for your people");
-	if (*filter != '\0' && !has_return)
-		string_list_take(&work->plan->notes,
-		                 xasprintf("content_filter is %s, but no listener is seen by which "
-		                           "mail comes back: if it does, that needs no_milters",
-		                           filter));
+	note_filter(work, has_return);
+	note_milter_maps(work);
 }
 
 int setup_plan_services(struct plan_work *work, struct error *err)
@@ -394,11 +290,8 @@ int setup_plan_services(struct plan_work *work, struct error *err)
 	for (size_t i = 0; i < postconf_service_count(work->postconf); i++)
 		if (plan_service(work, i, err) < 0)
 			return -1;
-	plan_handover(work);
-	if (work->has_relay) {
-		plan_relay(work, "rejoinder-relay", "no");
-		plan_relay(work, "rejoinder-relays", "yes");
-	}
+	if (setup_plan_own_services(work, err) < 0)
+		return -1;
 	add_notes(work);
 	return 0;
 }

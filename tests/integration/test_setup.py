@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import socket
 import unittest
 
 from private_postfix import CONTRIB, need_root, parse_main
@@ -70,6 +71,9 @@ VARIANTS = {
     "nobody knows the address for replies": (
         {"main": "virtual_alias_maps = texthash:{etc}/virtual\n", "aliases": ("postmaster",)},
         {"virtual_alias_maps": "texthash:{etc}/virtual, texthash:{etc}/rejoinder_replies"}, {}),
+    "nobody knows it, and aliases stand under an older name": (
+        {"main": "virtual_maps = texthash:{etc}/virtual\n", "aliases": ("postmaster",)},
+        {"virtual_alias_maps": "$virtual_maps, texthash:{etc}/rejoinder_replies"}, {}),
     "an account with a relay": (
         {"accounts": RELAY,
          "main": "sender_dependent_default_transport_maps = texthash:{etc}/virtual\n"},
@@ -284,6 +288,34 @@ class UndoTest(SetupTest):
         wiring.setup("--undo", "--all", "--yes")
         self.see_restored(wiring, before)
 
+    def test_another_relay_comes_into_the_map(self):
+        wiring = self.make()
+        before = wiring.snapshot()
+        for account in (RELAY, RELAY.replace("Sales", "Shop").replace("sales@company", "shop@company")):
+            with open(wiring.config, "a", encoding="utf-8") as stream:
+                stream.write(account)
+            wiring.setup("--yes")
+        for address in ("sales", "shop"):
+            self.assertIn(f"{address}@company.test rejoinder-relay:",
+                          wiring.read("rejoinder_transport"))
+        self.assertIn("nothing to do", wiring.setup("--yes"))
+        wiring.setup("--undo", "--all", "--yes")
+        self.see_restored(wiring, before)
+
+    def test_what_the_listener_takes_grows_with_an_inbox(self):
+        wiring = self.make()
+        before = wiring.snapshot()
+        wiring.setup("--yes")
+        with open(wiring.config, "a", encoding="utf-8") as stream:
+            stream.write("pop3 = pop3s://pop.example.org\nusername = a\npassword = b\n"
+                         "mailbox = replies@company.test\nmax_message_size = 100M\n")
+        wiring.setup("--yes")
+        for name in ("127.0.0.1:2524/inet", "rejoinder-cleanup/unix"):
+            self.assertEqual(wiring.options()[f"{name}/message_size_limit"], "150000000")
+        self.assertIn("nothing to do", wiring.setup("--yes"))
+        wiring.setup("--undo", "--all", "--yes")
+        self.see_restored(wiring, before)
+
     def test_a_lost_backup_is_done_without(self):
         wiring = self.make()
         earlier = wiring.main()
@@ -386,6 +418,28 @@ class CrashTest(SetupTest):
         wiring.setup("--yes")
 
 
+class RecipientTest(SetupTest):
+    """Which addresses for replies does Postfix know?"""
+
+    def see_known(self, line, is_known=True, **options):
+        wiring = self.make(aliases=("postmaster",), **options)
+        wiring.write("virtual", line)
+        wiring.write("mailname", "company.test\n")
+        found = [edit["target"] for edit in json.loads(wiring.setup("--dry-run", "--json"))["edits"]]
+        self.assertEqual(wiring.path("rejoinder_replies") not in found, is_known, found)
+
+    def test_an_alias_without_domain(self):
+        """It holds for domains of mydestination and for myorigin, and for no other."""
+        maps = "virtual_alias_maps = texthash:{etc}/virtual\n"
+        virtual = maps + "virtual_alias_domains = company.test\nmydestination = localhost\n"
+        for main, is_known in ((maps, True), (virtual, False),
+                               (virtual + "myorigin = company.test\n", True),
+                               (virtual + "myorigin = {etc}/mailname\n", True)):
+            with self.subTest(main):
+                self.see_known("replies bob\n", is_known, main=main)
+        self.see_known("other bob\n", False, main=maps)
+
+
 class RefusalTest(SetupTest):
     """What it cannot wire it says, and leaves alone."""
 
@@ -415,6 +469,28 @@ class RefusalTest(SetupTest):
             with self.subTest(sentence):
                 self.see_refused(self.make(**options), sentence,
                                  TEMPORARY if sentence == "bad field count" else CONFIG)
+
+    def test_a_port_that_somebody_has(self):
+        """master(8) would end."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            place = "127.0.0.1:%d" % other.getsockname()[1]
+            general = f"submit_to = {place}\n"
+            self.see_refused(self.make(general=general), "another program listens there")
+            # It may be Postfix itself, with the listener of an earlier setup.
+            wiring = self.make(general=general, master=lambda text: text + (
+                f"{place} inet n - y - - smtpd -o smtpd_milters={OURS}\n"))
+            wiring.setup("--yes")
+
+    def test_a_protocol_that_postfix_does_not_speak(self):
+        self.see_refused(self.make(main="inet_protocols = ipv6\n"),
+                         r"set submit_to = \[::1\]:2524")
+
+    def test_no_milters_on_submission(self):
+        def edit(text):
+            return enable(text, "submission").replace(
+                "  -o smtpd_sasl_auth_enable=yes\n",
+                "  -o smtpd_sasl_auth_enable=yes\n  -o receive_override_options=no_milters\n", 1)
+        self.see_refused(self.make(master=edit), "service submission has no_milters")
 
     def test_what_postfix_itself_finds_wrong(self):
         wiring = self.make()
