@@ -115,7 +115,7 @@ install: all
 
 # Leaves configuration, store and keys; with PURGE=1 these go too.
 uninstall:
-	@$(DIRECTORIES) PURGE='$(PURGE)' build-aux/install.sh uninstall $(programs)
+	@$(DIRECTORIES) PURGE='$(PURGE)' FORCE='$(FORCE)' build-aux/install.sh uninstall $(programs)
 
 clean:
 	rm -rf build

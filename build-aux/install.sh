@@ -4,9 +4,10 @@
 # usage: build-aux/install.sh install|uninstall PROGRAM...
 #
 # The directories come by the environment, see Makefile; PURGE=1 has uninstall remove
-# configuration, store, keys and user too.  With an empty DESTDIR and as root, install
-# also makes the user and the directories that the daemons need.  Nothing is started
-# or stopped, and nothing of Postfix is touched.
+# configuration, store, keys and user too, FORCE=1 has it go on though Postfix or systemd
+# still use it.  With an empty DESTDIR and as root, install also makes the user and the
+# directories that the daemons need.  Nothing is started or stopped, and nothing of
+# Postfix is touched.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -18,6 +19,7 @@ config_dir=$SYSCONFDIR/rejoinder
 state_dir=$LOCALSTATEDIR/lib/rejoinder
 man_dir=$PREFIX/share/man
 doc_dir=$PREFIX/share/doc/rejoinder
+made=$doc_dir/directories
 
 say() { printf 'make %s: %s\n' "$verb" "$*"; }
 fail() {
@@ -47,9 +49,22 @@ fill() {
 			-e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@SOCKETDIR@|$SOCKETDIR|g"
 }
 
+# Make a directory; those that were not there are noted, for uninstall to remove.
+make_directory() {
+	missing=''
+	directory=$1
+	until [ -z "$directory" ] || [ -d "$DESTDIR$directory" ]; do
+		missing="$directory $missing"
+		directory=${directory%/*}
+	done
+	[ -n "$missing" ] || return 0
+	mkdir -p "$DESTDIR$1" "$DESTDIR$doc_dir"
+	for directory in $missing; do echo "$directory" >>"$DESTDIR$made"; done
+}
+
 # put program|text SOURCE TARGET.  A program that runs keeps its old file.
 put() {
-	mkdir -p "$DESTDIR${3%/*}"
+	make_directory "${3%/*}"
 	if [ "$1" = program ]; then
 		install -m 0755 "$2" "$DESTDIR$3.new"
 	else
@@ -123,6 +138,7 @@ say_next() {
 }
 
 do_install() {
+	make_directory "$doc_dir"
 	each put
 	if is_machine; then
 		make_user
@@ -133,19 +149,31 @@ do_install() {
 	say_next
 }
 
+# While Postfix names the milter it would put off all mail, and `rejoinder setup --undo` be gone.
+check_unwired() {
+	command -v postconf >/dev/null || return 0
+	postfix_dir=$(postconf -dh config_directory 2>/dev/null) || postfix_dir=/etc/postfix
+	for file in "$postfix_dir/main.cf" "$postfix_dir/master.cf"; do
+		if [ -e "$file" ] && grep -q '^[^#]*rejoinder[_/]milter' "$file"; then
+			fail "$file names the milter. First: rejoinder setup --undo; FORCE=1 goes on all the same"
+		fi
+	done
+}
+
 check_unused() {
-	is_machine && has_systemd || return 0
+	is_machine && [ "${FORCE-}" != 1 ] || return 0
+	check_unwired
+	has_systemd || return 0
 	if systemctl -q is-active rejoinder.target ||
 		systemctl -q is-enabled rejoinder.target 2>/dev/null; then
-		fail "in use. First: rejoinder setup --undo && postfix reload; systemctl disable --now rejoinder.target"
+		fail "in use. First: rejoinder setup --undo; systemctl disable --now rejoinder.target"
 	fi
 }
 
-# Those that hold nothing any more, of ours and of those that Debian does not bring.
+# Those that hold nothing any more, of ours and of those that install made, the innermost first.
 remove_empty() {
-	for directory in "$doc_dir/examples" "$doc_dir/postfix" "$doc_dir/supervise" "$doc_dir" "${doc_dir%/*}" \
-		"$man_dir/man5" "$man_dir/man7" "$man_dir/man8" "$SYSUSERSDIR" "$TMPFILESDIR" \
-		"$UNITDIR" "${UNITDIR%/*}" "$SOCKETDIR" "$config_dir" "$state_dir"; do
+	for directory in "$doc_dir/examples" "$doc_dir/postfix" "$doc_dir/supervise" "$doc_dir" \
+		"$SOCKETDIR" "$config_dir" "$state_dir" $(echo "$1" | sort -r); do
 		[ ! -d "$DESTDIR$directory" ] ||
 			rmdir --ignore-fail-on-non-empty "$DESTDIR$directory"
 	done
@@ -163,11 +191,14 @@ purge() {
 
 do_uninstall() {
 	check_unused
+	directories=''
+	[ ! -e "$DESTDIR$made" ] || directories=$(cat "$DESTDIR$made")
 	each remove
+	rm -f "$DESTDIR$made"
 	# What a milter that ran as root leaves, or one that was killed.
 	rm -f "$DESTDIR$SOCKETDIR/milter.sock" "$DESTDIR$SOCKETDIR/password.sock"
 	if [ "${PURGE-}" = 1 ]; then purge; fi
-	remove_empty
+	remove_empty "$directories"
 	for kept in "$config_dir" "$state_dir"; do
 		[ ! -d "$DESTDIR$kept" ] || say "left $DESTDIR$kept; PURGE=1 removes it too"
 	done

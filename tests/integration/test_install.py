@@ -48,7 +48,7 @@ def expected_files():
     expected |= {f"{PREFIX}/lib/systemd/system/{name}": 0o644 for name in UNITS}
     documents = f"{PREFIX}/share/doc/rejoinder"
     texts = [f"{PREFIX}/lib/sysusers.d/rejoinder.conf", f"{PREFIX}/lib/tmpfiles.d/rejoinder.conf",
-             f"{documents}/README.md", f"{documents}/LICENSE",
+             f"{documents}/README.md", f"{documents}/LICENSE", f"{documents}/directories",
              f"{documents}/examples/rejoinder.conf"]
     texts += [f"{PREFIX}/share/man/man{page[-1]}/{page}"
               for page in os.listdir(os.path.join(ROOT, "man"))]
@@ -129,6 +129,16 @@ class PackageTest(unittest.TestCase):
         self.make("uninstall", "PURGE=1")
         self.assertEqual(sorted(files_below(self.tree)), [f"{PREFIX}/sbin/other"])
 
+    def test_directories_that_were_there_stay(self):
+        there = [f"{PREFIX}/lib/systemd/system", f"{PREFIX}/share/man/man8", f"{PREFIX}/sbin"]
+        for path in there:
+            os.makedirs(self.tree + path)
+        before = sorted(folder for folder, _, _ in os.walk(self.tree))
+        self.make("install")
+        self.make("install")  # which finds all of them there
+        self.make("uninstall", "PURGE=1")
+        self.assertEqual(sorted(folder for folder, _, _ in os.walk(self.tree)), before)
+
     def test_purge_removes_only_what_bears_our_name(self):
         self.put("/opt/shared/other.sock", "x")
         self.make("SOCKETDIR=/opt/shared", "install")
@@ -143,7 +153,7 @@ class PackageTest(unittest.TestCase):
 
 
 SCRIPT = r"""
-make_it() { make --no-print-directory -o all B="$1" PREFIX=/usr/local "$2" PURGE="${3-}"; }
+make_it() { make --no-print-directory -o all B="$1" PREFIX=/usr/local "$2" PURGE="${3-}" FORCE="${4-}"; }
 look() { stat -c "%n %a %U %G" "$@"; }
 test -d /mnt/upper # the machine is not the one that tests run on
 cd "$1"
@@ -156,6 +166,13 @@ rejoinder keys add
 look /etc/rejoinder/rejoinder.conf /var/lib/rejoinder/keys
 make_it "$2" install >/dev/null
 look /etc/rejoinder/rejoinder.conf
+cp /usr/share/postfix/main.cf.debian /etc/postfix/main.cf
+cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf
+echo 'smtpd_milters = unix:rejoinder/milter.sock' >>/etc/postfix/main.cf
+if make_it "$2" uninstall; then exit 1; fi
+make_it "$2" uninstall "" 1
+make_it "$2" install >/dev/null
+sed -i 's/^smtpd_milters/# &/' /etc/postfix/main.cf
 make_it "$2" uninstall
 look /etc/rejoinder/rejoinder.conf /var/lib/rejoinder/keys
 test ! -e /var/spool/postfix/rejoinder
@@ -176,6 +193,8 @@ SAID = ("Nothing was started. Next:\n", "\trejoinder setup\t",
         "/var/lib/rejoinder:/usr/sbin/nologin\n"
         "rejoinder\n",
         CONFIG_STANDS + KEYS_STAND + CONFIG_STANDS,
+        "main.cf names the milter. First: rejoinder setup --undo; FORCE=1 goes on all the same\n",
+        "left /etc/rejoinder; PURGE=1 removes it too\n",
         "left /etc/rejoinder; PURGE=1 removes it too\n",
         CONFIG_STANDS + KEYS_STAND, "the end\n")
 
