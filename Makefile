@@ -156,7 +156,8 @@ $(B)/tests/unit/test_postconf $(B)/tests/unit/test_setup_plan \
 $(B)/tests/unit/test_setup_services $(B)/tests/unit/test_doctor: \
 	$(addprefix $(B)/ctl/,postconf.o postconf_milters.o postconf_expand.o postconf_duty.o)
 $(B)/tests/unit/test_setup_plan $(B)/tests/unit/test_setup_services: $(addprefix $(B)/ctl/, \
-	setup_plan.o setup_services.o setup_own_services.o setup_milter.o setup_lists.o)
+	setup_plan.o setup_services.o setup_own_services.o setup_milter.o setup_lists.o \
+	relay_map.o)
 $(B)/tests/unit/test_probe $(B)/tests/unit/test_recipients: $(B)/ctl/probe.o
 $(B)/tests/unit/test_recipients: $(B)/ctl/doctor_recipients.o
 $(B)/tests/unit/test_doctor: $(addprefix $(B)/ctl/,doctor_wiring.o doctor_paths.o doctor_judge.o \

@@ -12,6 +12,7 @@
 #include "ctl/doctor.h"
 #include "ctl/doctor_paths.h"
 #include "ctl/probe.h"
+#include "ctl/file.h"
 #include "ctl/relay_map.h"
 #include "lib/base/memory.h"
 
@@ -236,12 +237,13 @@ static void check_map(struct doctor *doctor)
 	                           ? postconf_value(doctor->postconf,
 	                                            "sender_dependent_default_transport_maps")
 	                           : "";
+	struct file_bytes map;
 	struct error err;
-	char *text = relay_map_read(path, &err);
+	int found = file_read(path, &map, &err);
 
-	if (text != NULL)
-		compare_map(doctor, text);
-	else if (err.kind != ERROR_NONE)
+	if (found > 0)
+		compare_map(doctor, map.data);
+	else if (found < 0)
 		doctor_warn(doctor, "Run this as root", "%s", err.text);
 	else if (strstr(maps, path) != NULL)
 		doctor_fail(doctor, "Run: rejoinder postfix maps",
@@ -254,7 +256,7 @@ static void check_map(struct doctor *doctor)
 		            path);
 	else
 		doctor_none(doctor, "no account has a relay");
-	free(text);
+	free(map.data);
 }
 
 /* Where Postfix asks for the passwords of relays. */

@@ -4,16 +4,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ctl/file.h"
 #include "ctl/postconf.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/list.h"
 
 /*
- * `rejoinder setup`: what Postfix's configuration lacks (setup_plan.h), which recipients it
- * knows (setup_recipients.c), editing a copy of it and putting that in its place
- * (setup_apply.c), remembering what was done (setup_journal.c), reversing it (setup_undo.c)
- * and showing it all (setup_print.c).
+ * `rejoinder setup` (setup.c) and its --undo (setup_unwire.c): what Postfix's configuration
+ * lacks (setup_plan.h), which recipients it knows (setup_recipients.c), editing a copy of it
+ * and putting that in its place (setup_apply.c, setup_commit.c), remembering what was done
+ * (setup_journal.c), reversing it (setup_undo.c) and showing it all (setup_print.c).
  */
 
 #define SETUP_REPLIES_MAP "rejoinder_replies" /* in Postfix's directory */
@@ -31,13 +32,15 @@ struct setup_edit {
 	enum setup_kind kind;
 	char *target;
 	char *before; /* NULL: it was not there */
-	char *after;  /* NULL, of a file only: `rejoinder postfix maps` writes it */
+	char *after;
 	/* Of a list: what was put into it, and what takes its place when somebody else has
 	 * edited the list before it is undone (NULL: nothing). */
 	char *element, *instead;
 	char *reason; /* one line */
 	bool stays;   /* mail that is under way depends on it: `--undo` alone leaves it */
 };
+
+struct setup_undo;
 
 struct setup_plan {
 	struct setup_edit *edits; /* in the order of their kinds */
@@ -84,6 +87,8 @@ void setup_print_sentences(const char *head, const struct string_list *sentences
 
 /* For programs: {"directory", "edits": as in the journal, "notes"}. */
 void setup_print_json(const char *directory, const struct setup_plan *plan);
+/* The same of an undo: {"directory", "restored", "stays": edits, "notes"}. */
+void setup_print_undo_json(const char *directory, const struct setup_undo *undo);
 
 /* A new value for one target; NULL removes it. */
 struct setup_change {
@@ -96,20 +101,15 @@ enum setup_config { SETUP_MAIN_CF, SETUP_MASTER_CF, SETUP_CONFIGS };
 
 const char *setup_config_name(enum setup_config which); /* main.cf, master.cf */
 
-struct setup_bytes {
-	char *data; /* NULL: no such file */
-	size_t length;
-};
-
 /* Both files. Release it also after -1. */
 struct setup_texts {
-	struct setup_bytes files[SETUP_CONFIGS];
+	struct file_bytes files[SETUP_CONFIGS];
 };
 
 void setup_texts_copy(struct setup_texts *out, const struct setup_texts *from);
 int setup_texts_read(const char *directory, struct setup_texts *out, struct error *err) MUST_CHECK;
 void setup_texts_release(struct setup_texts *texts);
-bool setup_bytes_equal(const struct setup_bytes *a, const struct setup_bytes *b);
+bool setup_texts_equal(const struct setup_texts *a, const struct setup_texts *b);
 
 /*
  * Edit a copy, with postconf(1): *texts becomes what the changes make of it.  directory:
@@ -121,9 +121,12 @@ int setup_texts_change(const char *directory, struct setup_texts *texts,
 /* Read them as Postfix would. NULL with *err. */
 struct postconf *setup_texts_postconf(const char *directory, const struct setup_texts *texts,
                                       struct error *err) MUST_CHECK;
+/* 0 if they are the files that are there, -1 with *err if somebody has edited one. */
+int setup_texts_compare(const char *directory, const struct setup_texts *texts,
+                        struct error *err) MUST_CHECK;
 /*
- * Put them in place of those that are there, which must still be `earlier`: each at once,
- * with the mode and owner of the file that was there.
+ * Put them in place of those that are there, which must still be `earlier`: both or none,
+ * with the mode and owner of the files that were there.
  */
 int setup_texts_put(const char *directory, const struct setup_texts *earlier,
                     const struct setup_texts *texts, struct error *err) MUST_CHECK;
@@ -137,18 +140,14 @@ char *setup_backup_make(const char *directory, const struct setup_texts *texts,
 /* Remove a backup that is of no more use. */
 void setup_backup_remove(const char *directory, const char *name);
 
-/* A file, at most 1 MiB. 1 and *out (free data), 0 if there is none, -1 with *err. */
-int setup_file_read(const char *path, struct setup_bytes *out, struct error *err) MUST_CHECK;
-/* Written whole, or not at all; a file that was there keeps its mode and owner. */
-int setup_file_write(const char *path, const struct setup_bytes *bytes, int mode,
-                     struct error *err) MUST_CHECK;
-
 /* Remove what a run that was killed left in the middle of its work. */
 void setup_leftovers_remove(const char *directory);
 
 /* `postfix check` of the directory. Its last words are in *err if it finds fault. */
 int setup_check(const char *directory, struct error *err) MUST_CHECK;
-/* `postfix reload` */
+/* Does master(8) run by this configuration? */
+bool setup_is_running(const char *directory);
+/* `postfix reload`, and it goes on running. */
 int setup_reload(const char *directory, struct error *err) MUST_CHECK;
 
 /*
@@ -159,6 +158,9 @@ struct setup_run {
 	char *backup;                 /* name of the directory in Postfix's */
 	char *sums[SETUP_CONFIGS][2]; /* SHA-256 before and after, hexadecimal */
 	struct setup_plan plan;
+	/* Left by an undo that found edits of others: what was before it is not what was there
+	 * before the first setup. */
+	bool is_remainder;
 };
 
 struct setup_journal {
@@ -171,9 +173,9 @@ void setup_run_set_sums(struct setup_run *run, const struct setup_texts *before,
                         const struct setup_texts *after);
 /* Is this the text of that file before, or after the run? */
 bool setup_run_is_before(const struct setup_run *run, enum setup_config which,
-                         const struct setup_bytes *bytes);
+                         const struct file_bytes *bytes);
 bool setup_run_is_after(const struct setup_run *run, enum setup_config which,
-                        const struct setup_bytes *bytes);
+                        const struct file_bytes *bytes);
 
 /* 1 and the journal, 0 if there is none, -1 with *err. Release it always. */
 int setup_journal_read(const char *directory, struct setup_journal *out,
@@ -207,5 +209,21 @@ void setup_undo_release(struct setup_undo *undo);
 /* Undo the edits of other files. Sentences about those that somebody has changed go to said. */
 int setup_undo_files(const struct setup_journal *journal, bool is_all, struct string_list *said,
                      struct error *err) MUST_CHECK;
+
+/*
+ * Make the edits of a plan in texts that were read before it was made, and put them in
+ * place; *plan is taken.  backup_out: the name of the backup, a heap string.  After -1
+ * everything is as it was, or *err says what is not.
+ */
+int setup_commit(const char *directory, const struct setup_texts *texts,
+                 const struct config *config, const struct setup_facts *facts,
+                 struct setup_plan *plan, char **backup_out, struct error *err) MUST_CHECK;
+/*
+ * Put in place what an undo leads to, and remember what is left of the journal.  current:
+ * what it was made from; undo->said is filled anew.
+ */
+int setup_commit_undo(const char *directory, struct setup_journal *journal,
+                      const struct setup_texts *current, struct setup_undo *undo, bool is_all,
+                      struct error *err) MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl/setup.h"
+#include "ctl/setup_lists.h"
 #include "lib/base/command.h"
 #include "lib/base/memory.h"
 
@@ -17,6 +18,8 @@
 #define NEW_FILE_MODE    0644
 #define COPY_NAME        "rejoinder-new-"
 #define COPY_AGE_S       10
+#define RELOAD_PAUSE_MS  200
+#define RELOAD_PAUSES    5
 
 const char *setup_config_name(enum setup_config which)
 {
@@ -39,7 +42,7 @@ int setup_texts_read(const char *directory, struct setup_texts *out, struct erro
 	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc > 0; i++) {
 		char *path = path_of(directory, i);
 
-		rc = setup_file_read(path, &out->files[i], err);
+		rc = file_read(path, &out->files[i], err);
 		if (rc == 0)
 			rc = error_set(err, ERROR_CONFIG, "read %s: No such file", path);
 		free(path);
@@ -58,13 +61,16 @@ void setup_texts_copy(struct setup_texts *out, const struct setup_texts *from)
 {
 	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++)
 		out->files[i] =
-			(struct setup_bytes){xmemdup0(from->files[i].data, from->files[i].length),
-		                             from->files[i].length};
+			(struct file_bytes){xmemdup0(from->files[i].data, from->files[i].length),
+		                            from->files[i].length};
 }
 
-bool setup_bytes_equal(const struct setup_bytes *a, const struct setup_bytes *b)
+bool setup_texts_equal(const struct setup_texts *a, const struct setup_texts *b)
 {
-	return a->length == b->length && memcmp(a->data, b->data, a->length) == 0;
+	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++)
+		if (!file_bytes_equal(&a->files[i], &b->files[i]))
+			return false;
+	return true;
 }
 
 static int write_both(const char *directory, const struct setup_texts *texts, struct error *err)
@@ -74,20 +80,22 @@ static int write_both(const char *directory, const struct setup_texts *texts, st
 	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++) {
 		char *path = path_of(directory, i);
 
-		rc = setup_file_write(path, &texts->files[i], NEW_FILE_MODE, err);
+		rc = file_write(path, &texts->files[i], NEW_FILE_MODE, err);
 		free(path);
 	}
 	return rc;
 }
 
-static void remove_both(const char *directory)
+/* A copy, and what postconf(1) left beside it if it was killed. */
+static void remove_copy(const char *directory)
 {
-	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++) {
-		char *path = path_of(directory, i);
+	DIR *entries = opendir(directory);
+	struct dirent *entry;
 
-		unlink(path);
-		free(path);
-	}
+	while (entries != NULL && (entry = readdir(entries)) != NULL)
+		unlinkat(dirfd(entries), entry->d_name, 0);
+	if (entries != NULL)
+		closedir(entries);
 	rmdir(directory);
 }
 
@@ -146,18 +154,72 @@ static const char *option_of(enum setup_kind kind, bool is_removal)
 	}
 }
 
+static int edit(const char *directory, const char *option, const char *text, struct error *err)
+{
+	int rc = run("edit with postconf",
+	             (const char *const[]){"postconf", option, "-c", directory, text, NULL}, err);
+
+	make_older(directory);
+	return rc;
+}
+
+/* An option whose value has blanks: postconf(1) takes it only with its service's whole line. */
+static int set_option(const char *directory, const struct setup_change *change, struct error *err)
+{
+	const char *parameter = strrchr(change->target, '/') + 1;
+	char *service = xmemdup0(change->target, (size_t)(parameter - 1 - change->target));
+	const char *argv[] = {"postconf", "-c", directory, "-M", service, NULL};
+	char *output = NULL, *line, *text;
+	size_t length;
+	int rc = command_output_argv(argv, COMMAND_STDERR_DROPPED, TIMEOUT_MS, OUTPUT_MAX_BYTES,
+	                             &output, &length, err);
+
+	if (rc == 0) {
+		line = setup_line_set_option(output, parameter, change->value);
+		text = xasprintf("%s=%s", service, line);
+		rc = edit(directory, option_of(SETUP_SERVICE, false), text, err);
+		free(text);
+		free(line);
+	}
+	free(output);
+	free(service);
+	return rc;
+}
+
 /* One at a time: of several new parameters postconf(1) keeps no order. */
 static int make_change(const char *directory, const struct setup_change *change, struct error *err)
 {
 	bool is_removal = change->value == NULL;
-	char *text = is_removal ? xstrdup(change->target)
-	                        : xasprintf("%s=%s", change->target, change->value);
-	const char *argv[] = {
-		"postconf", option_of(change->kind, is_removal), "-c", directory, text, NULL};
-	int rc = run("edit with postconf", argv, err);
+	char *text;
+	int rc;
 
-	make_older(directory);
+	if (change->kind == SETUP_OPTION && !is_removal && strpbrk(change->value, " \t") != NULL)
+		return set_option(directory, change, err);
+	text = is_removal ? xstrdup(change->target)
+	                  : xasprintf("%s=%s", change->target, change->value);
+	rc = edit(directory, option_of(change->kind, is_removal), text, err);
 	free(text);
+	return rc;
+}
+
+/* postconf(1) refuses a file whose last line has no end, which Postfix itself reads. */
+static int end_lines(const char *directory, struct error *err)
+{
+	int rc = 0;
+
+	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++) {
+		char *path = path_of(directory, i);
+		struct file_bytes text;
+
+		rc = file_read(path, &text, err);
+		if (rc > 0 && text.length > 0 && text.data[text.length - 1] != '\n') {
+			text.data[text.length++] = '\n'; /* in the place of the NUL */
+			rc = file_write(path, &text, NEW_FILE_MODE, err);
+		}
+		free(text.data);
+		free(path);
+		rc = rc < 0 ? -1 : 0;
+	}
 	return rc;
 }
 
@@ -172,11 +234,11 @@ static char *make_copy(const char *directory, const struct setup_texts *texts, s
 		free(copy);
 		return NULL;
 	}
-	if (write_both(copy, texts, err) == 0) {
+	if (write_both(copy, texts, err) == 0 && end_lines(copy, err) == 0) {
 		make_older(copy);
 		return copy;
 	}
-	remove_both(copy);
+	remove_copy(copy);
 	free(copy);
 	return NULL;
 }
@@ -201,7 +263,7 @@ int setup_texts_change(const char *directory, struct setup_texts *texts,
 		setup_texts_release(texts);
 		*texts = changed;
 	}
-	remove_both(copy);
+	remove_copy(copy);
 	free(copy);
 	return rc;
 }
@@ -215,30 +277,62 @@ struct postconf *setup_texts_postconf(const char *directory, const struct setup_
 	if (copy == NULL)
 		return NULL;
 	postconf = postconf_read(copy, err);
-	remove_both(copy);
+	remove_copy(copy);
 	free(copy);
 	return postconf;
 }
 
-int setup_texts_put(const char *directory, const struct setup_texts *earlier,
-                    const struct setup_texts *texts, struct error *err)
+int setup_texts_compare(const char *directory, const struct setup_texts *earlier, struct error *err)
 {
 	struct setup_texts now;
 	int rc = setup_texts_read(directory, &now, err);
 
 	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++)
-		if (!setup_bytes_equal(&now.files[i], &earlier->files[i]))
+		if (!file_bytes_equal(&now.files[i], &earlier->files[i]))
 			rc = error_set(err, ERROR_TEMPORARY,
 			               "somebody has just edited %s/%s: look at it and try again",
 			               directory, setup_config_name(i));
-	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++) {
-		char *path = path_of(directory, i);
-
-		if (!setup_bytes_equal(&now.files[i], &texts->files[i]))
-			rc = setup_file_write(path, &texts->files[i], NEW_FILE_MODE, err);
-		free(path);
-	}
 	setup_texts_release(&now);
+	return rc;
+}
+
+static int stage(const char *directory, enum setup_config which, const struct setup_texts *texts,
+                 struct file_stage *out, struct error *err)
+{
+	char *path = path_of(directory, which);
+	int rc = file_stage(path, &texts->files[which], NEW_FILE_MODE, out, err);
+
+	free(path);
+	return rc;
+}
+
+int setup_texts_put(const char *directory, const struct setup_texts *earlier,
+                    const struct setup_texts *texts, struct error *err)
+{
+	/* The way back is staged too: there may be no room for it when it is needed. */
+	struct file_stage forth[SETUP_CONFIGS] = {0}, back[SETUP_CONFIGS] = {0};
+	struct error other;
+	int rc = setup_texts_compare(directory, earlier, err);
+
+	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++) {
+		if (file_bytes_equal(&earlier->files[i], &texts->files[i]))
+			continue;
+		rc = stage(directory, i, texts, &forth[i], err);
+		if (rc == 0)
+			rc = stage(directory, i, earlier, &back[i], err);
+	}
+	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc == 0; i++)
+		if (forth[i].temporary != NULL)
+			rc = file_commit(&forth[i], err);
+	for (enum setup_config i = 0; i < SETUP_CONFIGS && rc < 0; i++)
+		if (forth[i].target != NULL && forth[i].temporary == NULL &&
+		    file_commit(&back[i], &other) < 0)
+			error_prefix(err, "%s is edited and cannot be put back (%s)",
+			             forth[i].target, other.text);
+	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++) {
+		file_release(&forth[i]);
+		file_release(&back[i]);
+	}
 	return rc;
 }
 
@@ -259,7 +353,7 @@ char *setup_backup_make(const char *directory, const struct setup_texts *texts, 
 		if (mkdir(path, 0700) == 0) {
 			if (write_both(path, texts, err) == 0)
 				goto out;
-			remove_both(path);
+			remove_copy(path);
 			goto failed;
 		}
 		if (errno != EEXIST)
@@ -278,7 +372,7 @@ void setup_backup_remove(const char *directory, const char *name)
 {
 	char *path = xasprintf("%s/%s", directory, name);
 
-	remove_both(path);
+	remove_copy(path);
 	free(path);
 }
 
@@ -300,8 +394,29 @@ int setup_check(const char *directory, struct error *err)
 	           (const char *const[]){"postfix", "-c", directory, "check", NULL}, err);
 }
 
+bool setup_is_running(const char *directory)
+{
+	struct error ignored;
+
+	return run("postfix status",
+	           (const char *const[]){"postfix", "-c", directory, "status", NULL},
+	           &ignored) == 0;
+}
+
 int setup_reload(const char *directory, struct error *err)
 {
-	return run("postfix reload",
-	           (const char *const[]){"postfix", "-c", directory, "reload", NULL}, err);
+	const struct timespec pause = {.tv_nsec = RELOAD_PAUSE_MS * 1000000L};
+
+	if (run("postfix reload", (const char *const[]){"postfix", "-c", directory, "reload", NULL},
+	        err) < 0)
+		return -1;
+	/* master(8) reads its configuration after that, and ends if it cannot go by it. */
+	for (int i = 0; i < RELOAD_PAUSES; i++) {
+		nanosleep(&pause, NULL);
+		if (!setup_is_running(directory))
+			return error_set(err, ERROR_TEMPORARY,
+			                 "Postfix has stopped when it was reloaded, its log says "
+			                 "why: rejoinder setup --undo, then postfix start");
+	}
+	return 0;
 }

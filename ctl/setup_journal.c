@@ -14,7 +14,7 @@
  * The journal, JSON:
  *     {"version": 1, "runs": [RUN...]}
  * RUN: {"backup": DIRECTORY, "main.cf": [BEFORE, AFTER], "master.cf": [BEFORE, AFTER],
- *       "edits": [EDIT...]}, BEFORE and AFTER being SHA-256 in hexadecimal
+ *       "edits": [EDIT...], "remainder": BOOLEAN}, BEFORE and AFTER being SHA-256 in hexadecimal
  * EDIT: {"kind": "file|main|service|option", "target": TEXT, "before": TEXT|null,
  *        "after": TEXT|null, "element": TEXT|null, "instead": TEXT|null, "reason": TEXT,
  *        "stays": BOOLEAN}
@@ -30,7 +30,7 @@ static const char *const kind_names[] = {[SETUP_FILE] = "file",
                                          [SETUP_OPTION] = "option"};
 
 /* SHA-256 in hexadecimal, a heap string. */
-static char *sum_of(const struct setup_bytes *bytes)
+static char *sum_of(const struct file_bytes *bytes)
 {
 	unsigned char sum[DIGEST_BYTES];
 	struct digest *digest = digest_new();
@@ -54,7 +54,7 @@ void setup_run_set_sums(struct setup_run *run, const struct setup_texts *before,
 	}
 }
 
-static bool has_sum(const struct setup_bytes *bytes, const char *wanted)
+static bool has_sum(const struct file_bytes *bytes, const char *wanted)
 {
 	char *sum = sum_of(bytes);
 	bool is_equal = strcmp(sum, wanted) == 0;
@@ -64,13 +64,13 @@ static bool has_sum(const struct setup_bytes *bytes, const char *wanted)
 }
 
 bool setup_run_is_before(const struct setup_run *run, enum setup_config which,
-                         const struct setup_bytes *bytes)
+                         const struct file_bytes *bytes)
 {
 	return has_sum(bytes, run->sums[which][0]);
 }
 
 bool setup_run_is_after(const struct setup_run *run, enum setup_config which,
-                        const struct setup_bytes *bytes)
+                        const struct file_bytes *bytes)
 {
 	return has_sum(bytes, run->sums[which][1]);
 }
@@ -129,7 +129,7 @@ static int read_edit(struct setup_plan *plan, json_t *object)
 		edit->element = member(object, "element");
 		edit->instead = member(object, "instead");
 		edit->stays = json_is_true(json_object_get(object, "stays"));
-		return 0;
+		return edit->kind == SETUP_FILE && edit->after == NULL ? -1 : 0;
 	}
 	return -1;
 }
@@ -140,6 +140,7 @@ static int read_run(struct setup_run *run, json_t *object)
 	size_t i;
 
 	run->backup = member(object, "backup");
+	run->is_remainder = json_is_true(json_object_get(object, "remainder"));
 	for (enum setup_config which = 0; which < SETUP_CONFIGS; which++) {
 		json_t *sums = json_object_get(object, setup_config_name(which));
 
@@ -183,12 +184,12 @@ static int read_runs(struct setup_journal *journal, json_t *document)
 int setup_journal_read(const char *directory, struct setup_journal *out, struct error *err)
 {
 	char *path = path_of(directory);
-	struct setup_bytes bytes = {0};
+	struct file_bytes bytes = {0};
 	json_t *document = NULL;
 	int rc;
 
 	*out = (struct setup_journal){0};
-	rc = setup_file_read(path, &bytes, err);
+	rc = file_read(path, &bytes, err);
 	if (rc > 0) {
 		document = json_loadb(bytes.data, bytes.length, 0, NULL);
 		if (document == NULL || read_runs(out, document) < 0)
@@ -240,6 +241,17 @@ void setup_print_json(const char *directory, const struct setup_plan *plan)
 	json_print(object);
 }
 
+void setup_print_undo_json(const char *directory, const struct setup_undo *undo)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "directory", json_text(directory));
+	json_object_set_new(object, "restored", json_boolean(undo->is_restored));
+	json_object_set_new(object, "stays", edit_objects(&undo->stays));
+	json_object_set_new(object, "notes", json_texts(&undo->said));
+	json_print(object);
+}
+
 static json_t *run_object(const struct setup_run *run)
 {
 	json_t *object = json_object();
@@ -249,6 +261,7 @@ static json_t *run_object(const struct setup_run *run)
 		json_object_set_new(object, setup_config_name(i),
 		                    json_pack("[ss]", run->sums[i][0], run->sums[i][1]));
 	json_object_set_new(object, "edits", edit_objects(&run->plan));
+	json_object_set_new(object, "remainder", json_boolean(run->is_remainder));
 	return object;
 }
 
@@ -277,8 +290,7 @@ int setup_journal_write(const char *directory, const struct setup_journal *journ
 		rc = error_set(err, ERROR_CONFIG,
 		               "main.cf or master.cf holds text that is not UTF-8");
 	else
-		rc = setup_file_write(path, &(struct setup_bytes){text, strlen(text)}, JOURNAL_MODE,
-		                      err);
+		rc = file_write(path, &(struct file_bytes){text, strlen(text)}, JOURNAL_MODE, err);
 	free(text);
 	json_decref(document);
 	free(path);

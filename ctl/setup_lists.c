@@ -163,3 +163,58 @@ char *setup_collapse(const char *text)
 	*out = '\0';
 	return copy;
 }
+
+/* The first word: up to a blank outside of { }. */
+static size_t word_length(const char *text)
+{
+	size_t length = 0;
+	int depth = 0;
+
+	while (text[length] != '\0' && (depth > 0 || strchr(" \t\r\n", text[length]) == NULL)) {
+		depth += (text[length] == '{') - (text[length] == '}');
+		length++;
+	}
+	return length;
+}
+
+/* Does a word, name=value or { name = value }, set the parameter? */
+static bool sets(const char *word, size_t length, const char *parameter)
+{
+	size_t start = word[0] == '{' ? 1 + strspn(word + 1, " \t") : 0;
+	size_t name = strlen(parameter);
+
+	if (start + name >= length || strncmp(word + start, parameter, name) != 0)
+		return false;
+	word += start + name;
+	return word[strspn(word, " \t")] == '=';
+}
+
+char *setup_line_set_option(const char *line, const char *parameter, const char *value)
+{
+	char *option = xasprintf("-o {%s=%s}", parameter, value);
+	struct buffer text;
+	bool is_set = false;
+
+	buffer_init(&text, LIST_MAX_BYTES);
+	for (line += strspn(line, " \t\r\n"); *line != '\0'; line += strspn(line, " \t\r\n")) {
+		size_t length = word_length(line);
+		const char *next = line + length + strspn(line + length, " \t\r\n");
+		size_t next_length = word_length(next);
+
+		if (text.length > 0)
+			buffer_append_char(&text, ' ');
+		if (length == 2 && strncmp(line, "-o", 2) == 0 &&
+		    sets(next, next_length, parameter)) {
+			buffer_append_text(&text, option);
+			is_set = true;
+			line = next + next_length;
+		} else {
+			buffer_append(&text, line, length);
+			line += length;
+		}
+	}
+	if (!is_set)
+		buffer_printf(&text, " %s", option);
+	free(option);
+	return buffer_take(&text);
+}

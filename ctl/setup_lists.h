@@ -32,4 +32,10 @@ int setup_list_check(const struct postconf *postconf, const char *list, const ch
 /* Text with each run of blanks as one. A heap string. */
 char *setup_collapse(const char *text);
 
+/*
+ * A line of master.cf with the option -o { parameter = value }, in the place of one that set
+ * the same, else at the end.  A heap string, its words separated by one blank.
+ */
+char *setup_line_set_option(const char *line, const char *parameter, const char *value);
+
 #endif

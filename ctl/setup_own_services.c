@@ -130,6 +130,26 @@ static int check_address(const struct plan_work *work, const char *host, uint16_
 	return 0;
 }
 
+#define SYSLOG_NAME "postfix/rejoinder"
+
+/* Listeners that setup made when submit_to was another. */
+static void note_older(struct plan_work *work)
+{
+	for (size_t i = 0; i < postconf_service_count(work->postconf); i++) {
+		const struct postconf_service *service = postconf_service(work->postconf, i);
+		const char *name = postconf_service_own_value(work->postconf, i, "syslog_name");
+
+		if (strcmp(service->type, "inet") == 0 && name != NULL &&
+		    strcmp(name, SYSLOG_NAME) == 0 &&
+		    postconf_duty(work->postconf, work->config, i) != DUTY_HANDOVER)
+			string_list_take(
+				&work->plan->notes,
+				xasprintf("the service %s is for another submit_to than that of "
+			                  "rejoinder.conf: if nobody uses it, postconf -MX %s/inet",
+			                  service->name, service->name));
+	}
+}
+
 static int add_handover(struct plan_work *work, struct error *err)
 {
 	int64_t most = handover_bytes(work->config);
@@ -146,7 +166,7 @@ static int add_handover(struct plan_work *work, struct error *err)
 	if (check_address(work, host, port, err) < 0)
 		return -1;
 	name = xasprintf(strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
-	rest = xasprintf("n - %c - - smtpd -o syslog_name=postfix/rejoinder"
+	rest = xasprintf("n - %c - - smtpd -o syslog_name=" SYSLOG_NAME
 	                 " -o smtpd_milters=$rejoinder_milter -o smtpd_milter_maps="
 	                 " -o local_header_rewrite_clients="
 	                 " -o message_size_limit=%" PRId64
@@ -231,6 +251,7 @@ static void plan_relay(struct plan_work *work, const char *name, const char *wra
 
 int setup_plan_own_services(struct plan_work *work, struct error *err)
 {
+	note_older(work);
 	if (!setup_has_handover(work->postconf, work->config)) {
 		if (add_handover(work, err) < 0)
 			return -1;

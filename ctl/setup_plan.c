@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/postconf_expand.h"
+#include "ctl/relay_map.h"
 #include "ctl/setup.h"
 #include "ctl/setup_lists.h"
 #include "ctl/setup_plan.h"
@@ -209,16 +210,34 @@ static void plan_submission(struct plan_work *work)
 	free(value);
 }
 
+/* Is ours the first milter of the list?  One that signs must not stand before it. */
+static bool stands_first(const struct plan_work *work, const char *list)
+{
+	struct postconf_milters milters;
+	bool is_first;
+
+	postconf_milters_read(work->postconf, list, &milters);
+	is_first =
+		milters.count > 0 && string_list_has(&work->endpoints, milters.items[0].endpoint);
+	postconf_milters_release(&milters);
+	return is_first;
+}
+
 /* The value that non_smtpd_milters gets, a heap string, NULL if it is well. */
 static char *wanted_non_smtpd(const struct plan_work *work)
 {
 	const char *now = setup_own(work, "non_smtpd_milters");
 	char *resolved, *wanted;
 
-	if (setup_has_ours(work, now))
+	if (setup_has_ours(work, now) &&
+	    (stands_first(work, now) || !setup_list_has(now, "$smtpd_milters")))
 		return NULL;
 	/* $smtpd_milters as it was before our milter came into it. */
 	resolved = setup_list_replace(now, "$smtpd_milters", work->others);
+	if (setup_has_ours(work, resolved)) {
+		free(resolved);
+		return NULL;
+	}
 	/* Whoever signs no mail of this host goes on not to. */
 	wanted = setup_list_equal(resolved, work->others) ? xstrdup(SETUP_SUBMISSION)
 	                                                  : setup_list_join(SETUP_MILTER, resolved);
@@ -296,7 +315,7 @@ static void set_if_absent(struct plan_work *work, const char *parameter, const c
 static int plan_relays(struct plan_work *work, const struct setup_facts *facts, struct error *err)
 {
 	const char *maps = in_force(work, "sender_dependent_default_transport_maps");
-	char *socket, *map, *value;
+	char *socket, *map, *value, *text;
 
 	work->has_relay = has_relay(work->config);
 	if (!work->has_relay)
@@ -305,10 +324,13 @@ static int plan_relays(struct plan_work *work, const struct setup_facts *facts, 
 	                           err);
 	if (socket == NULL)
 		return -1;
-	if (!facts->has_transport_map)
+	if (!facts->has_transport_map) {
+		text = relay_map_text(work->config);
 		setup_plan_add(work->plan, SETUP_FILE, work->config->transport_map,
-		               facts->transport_map, NULL,
+		               facts->transport_map, text,
 		               "which relay takes whose mail; `rejoinder postfix maps` writes it");
+		free(text);
+	}
 	map = xasprintf("texthash:%s", work->config->transport_map);
 	if (!setup_list_has(maps, map)) {
 		value = setup_list_join(map, maps);

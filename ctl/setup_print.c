@@ -4,6 +4,7 @@
 
 #include "ctl/finding.h"
 #include "ctl/output.h"
+#include "ctl/relay_map.h"
 #include "ctl/setup.h"
 #include "lib/base/memory.h"
 
@@ -30,17 +31,18 @@ static void print_line(char sign, const char *head, const char *text)
 	free(clean);
 }
 
-/* A file that is written: its lines. */
-static void print_text(char sign, const char *text)
+/* The lines of a map that the other text has not. */
+static void print_lines(char sign, const char *text, const char *other)
 {
-	while (*text != '\0') {
-		size_t length = strcspn(text, "\n");
-		char *line = xmemdup0(text, length);
+	struct string_list lines = {0}, others = {0};
 
-		print_line(sign, "", line);
-		free(line);
-		text += length + (text[length] == '\n');
-	}
+	relay_map_split(text != NULL ? text : "", &lines);
+	relay_map_split(other != NULL ? other : "", &others);
+	for (size_t i = 0; i < lines.count; i++)
+		if (!string_list_has(&others, lines.items[i]))
+			print_line(sign, "", lines.items[i]);
+	string_list_release(&lines);
+	string_list_release(&others);
 }
 
 void setup_print_value(char sign, const struct setup_edit *edit, const char *value)
@@ -57,9 +59,6 @@ void setup_print_value(char sign, const struct setup_edit *edit, const char *val
 	case SETUP_OPTION:
 		head = xasprintf("  -o %s=", parameter != NULL ? parameter + 1 : "");
 		break;
-	case SETUP_FILE:
-		print_text(sign, value);
-		return;
 	default:
 		head = xstrdup("");
 		break;
@@ -94,10 +93,13 @@ static void print_edit(const struct setup_edit *edit, char **place)
 		printf("%s%s\n", *place != NULL ? "\n" : "", now);
 	free(*place);
 	*place = now;
-	/* Who writes the file instead of setup says what is new in it. */
-	if (edit->kind != SETUP_FILE || edit->after != NULL)
+	if (edit->kind == SETUP_FILE) {
+		print_lines('-', edit->before, edit->after);
+		print_lines('+', edit->after, edit->before);
+	} else {
 		setup_print_value('-', edit, edit->before);
-	setup_print_value('+', edit, edit->after);
+		setup_print_value('+', edit, edit->after);
+	}
 	output_field(INDENT, strlen(INDENT), output_columns(OUTPUT_WIDTH), "%s", edit->reason);
 }
 

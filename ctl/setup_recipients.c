@@ -105,13 +105,13 @@ static enum answer look_up_address(struct query *query, const char *tables)
 static bool is_origin(const struct query *query)
 {
 	const char *origin = postconf_value(query->postconf, "myorigin");
-	struct setup_bytes bytes = {0};
+	struct file_bytes bytes = {0};
 	struct error ignored;
 	bool is;
 
 	if (*origin != '/')
 		return strcasecmp(origin, query->domain) == 0;
-	if (setup_file_read(origin, &bytes, &ignored) <= 0)
+	if (file_read(origin, &bytes, &ignored) <= 0)
 		return false;
 	bytes.data[strcspn(bytes.data, " \t\r\n")] = '\0';
 	is = strcasecmp(bytes.data, query->domain) == 0;
@@ -216,10 +216,10 @@ static enum answer ask(const struct postconf *postconf, const char *address,
 
 static char *read_replies_map(const char *path)
 {
-	struct setup_bytes bytes = {0};
+	struct file_bytes bytes = {0};
 	struct error err;
 
-	return setup_file_read(path, &bytes, &err) > 0 ? bytes.data : NULL;
+	return file_read(path, &bytes, &err) > 0 ? bytes.data : NULL;
 }
 
 static bool are_same(const struct string_list *a, const struct string_list *b)
@@ -235,9 +235,9 @@ static bool are_same(const struct string_list *a, const struct string_list *b)
 static void find_transport_map(const struct config *config, struct setup_facts *out)
 {
 	struct string_list wanted = {0}, found = {0};
-	struct setup_bytes bytes = {0};
+	struct file_bytes bytes = {0};
 	struct error err;
-	int rc = setup_file_read(config->transport_map, &bytes, &err);
+	int rc = file_read(config->transport_map, &bytes, &err);
 
 	if (rc > 0) {
 		out->transport_map = bytes.data;

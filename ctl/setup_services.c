@@ -49,91 +49,76 @@ struct setup_edit *setup_set_option(struct plan_work *work, size_t i, const char
 	return edit;
 }
 
-/* Give the service a list of milters. postconf(1) takes no blanks in it. */
-static int set_milters(struct plan_work *work, size_t i, const char *list, const char *element,
-                       const char *instead, const char *reason, struct error *err)
+/* Give the service a list of milters. */
+static void set_milters(struct plan_work *work, size_t i, const char *list, const char *element,
+                        const char *instead, const char *reason)
 {
 	char *compact = setup_list_compact(list);
-	struct setup_edit *edit;
-	int rc = 0;
+	struct setup_edit *edit = setup_set_option(work, i, "smtpd_milters", compact, reason);
 
-	if (strpbrk(compact, " \t") != NULL) {
-		rc = error_set(err, ERROR_CONFIG,
-		               "smtpd_milters of service %s: give the list \"%s\" a name of its "
-		               "own in main.cf first",
-		               postconf_service(work->postconf, i)->name, list);
-	} else {
-		edit = setup_set_option(work, i, "smtpd_milters", compact, reason);
-		edit->element = xstrdup(element);
-		edit->instead = xstrdup(instead);
-	}
+	edit->element = xstrdup(element);
+	edit->instead = xstrdup(instead);
 	free(compact);
-	return rc;
 }
 
-static int plan_outside(struct plan_work *work, size_t i, struct error *err)
+static void plan_outside(struct plan_work *work, size_t i)
 {
 	const char *now = own(work, i, "smtpd_milters");
 	char *list;
-	int rc;
 
 	/* What has a list of its own is left alone, but for the port that mail comes in by. */
 	if (inherits(work, i) || setup_has_ours(work, now) ||
 	    !postconf_is_port_25(postconf_service(work->postconf, i)))
-		return 0;
+		return;
 	list = setup_list_join(now, SETUP_MILTER);
-	rc = set_milters(work, i, list, SETUP_MILTER, NULL,
-	                 "mail from outside; after the milters that verify it", err);
+	set_milters(work, i, list, SETUP_MILTER, NULL,
+	            "mail from outside; after the milters that verify it");
 	free(list);
-	return rc;
 }
 
-static int plan_submission(struct plan_work *work, size_t i, struct error *err)
+static void plan_submission(struct plan_work *work, size_t i)
 {
 	const char *now = own(work, i, "smtpd_milters");
 	char *list;
-	int rc = 0;
 
 	if (inherits(work, i)) {
 		list = setup_list_compact(work->others);
-		rc = set_milters(work, i, SETUP_SUBMISSION, SETUP_SUBMISSION, list,
-		                 "mail of your people; before a milter that signs it", err);
+		set_milters(work, i, SETUP_SUBMISSION, SETUP_SUBMISSION, list,
+		            "mail of your people; before a milter that signs it");
 		free(list);
 	} else if (!setup_has_ours(work, now)) {
 		list = setup_list_join(SETUP_MILTER, now);
-		rc = set_milters(work, i, list, SETUP_MILTER, NULL,
-		                 "mail of your people; before a milter that signs it", err);
+		set_milters(work, i, list, SETUP_MILTER, NULL,
+		            "mail of your people; before a milter that signs it");
 		free(list);
 	}
-	if (rc == 0 &&
-	    postconf_service_own_value(work->postconf, i, "milter_macro_daemon_name") == NULL)
+	if (postconf_service_own_value(work->postconf, i, "milter_macro_daemon_name") == NULL)
 		setup_set_option(work, i, "milter_macro_daemon_name", "ORIGINATING",
 		                 "by this a milter that signs knows outgoing mail");
-	return rc;
 }
 
 /* Mail that comes back has passed the milter before. */
-static int plan_return(struct plan_work *work, size_t i, struct error *err)
+static void plan_return(struct plan_work *work, size_t i)
 {
+	static const char reason[] =
+		"mail that comes back from a filter has passed Rejoinder before";
 	const char *options = postconf_service_value(work->postconf, i, "receive_override_options");
 	struct setup_edit *edit;
 	char *list, *compact;
 
 	if (!inherits(work, i) || setup_list_has(options, "no_milters"))
-		return 0;
+		return;
 	/* The others that were called here so far are called as before. */
-	if (work->others[0] != '\0')
-		return set_milters(work, i, work->others, NULL, NULL,
-		                   "mail that comes back from a filter has passed Rejoinder before",
-		                   err);
+	if (work->others[0] != '\0') {
+		set_milters(work, i, work->others, NULL, NULL, reason);
+		return;
+	}
 	list = setup_list_join(options, "no_milters");
 	compact = setup_list_compact(list);
-	edit = setup_set_option(work, i, "receive_override_options", compact,
-	                        "mail that comes back from a filter has passed Rejoinder before");
+	edit = setup_set_option(work, i, "receive_override_options", compact, reason);
 	edit->element = xstrdup("no_milters");
 	free(compact);
 	free(list);
-	return 0;
 }
 
 /* Has it no_milters, so that no list of milters is of any use? */
@@ -177,14 +162,18 @@ static int plan_service(struct plan_work *work, size_t i, struct error *err)
 		return -1;
 	switch (duty) {
 	case DUTY_OUTSIDE:
-		return plan_outside(work, i, err);
+		plan_outside(work, i);
+		break;
 	case DUTY_SUBMISSION:
-		return plan_submission(work, i, err);
+		plan_submission(work, i);
+		break;
 	case DUTY_RETURN:
-		return plan_return(work, i, err);
+		plan_return(work, i);
+		break;
 	default:
-		return 0;
+		break;
 	}
+	return 0;
 }
 
 /* May mail come back from a filter there, though it could be another's way in as well? */

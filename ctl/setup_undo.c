@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/relay_map.h"
 #include "ctl/setup.h"
 #include "ctl/setup_lists.h"
 #include "lib/base/memory.h"
@@ -111,7 +112,7 @@ static void reverse(struct reversal *reversal, const struct setup_edit *edit)
 	const char *now = value_now(reversal->postconf, edit);
 
 	/* Gone, or never come to be. */
-	if (now == NULL || edit->after == NULL)
+	if (now == NULL)
 		return;
 	if (reversal->keeps_submission && edit->element != NULL &&
 	    strcmp(edit->element, SETUP_SUBMISSION) == 0) {
@@ -183,13 +184,13 @@ static int reverse_run(const char *directory, const struct setup_run *run,
 
 /* Put a file of the backup in the place of *bytes; false if it is not what it should be. */
 static bool take_backup(const char *directory, const struct setup_run *run, enum setup_config which,
-                        struct setup_bytes *bytes)
+                        struct file_bytes *bytes)
 {
 	char *path = xasprintf("%s/%s/%s", directory, run->backup, setup_config_name(which));
-	struct setup_bytes kept = {0};
+	struct file_bytes kept = {0};
 	struct error ignored;
-	bool is_good = setup_file_read(path, &kept, &ignored) > 0 &&
-	               setup_run_is_before(run, which, &kept);
+	bool is_good =
+		file_read(path, &kept, &ignored) > 0 && setup_run_is_before(run, which, &kept);
 
 	if (is_good) {
 		free(bytes->data);
@@ -295,7 +296,7 @@ int setup_undo_make(const char *directory, const struct setup_journal *journal,
 	for (size_t i = journal->count; i > 0; i--)
 		if (undo_run(directory, &journal->runs[i - 1], &out->without, &out->said, err) < 0)
 			return -1;
-	out->is_restored = journal->count > 0;
+	out->is_restored = journal->count > 0 && !journal->runs[0].is_remainder;
 	for (enum setup_config i = 0; i < SETUP_CONFIGS && journal->count > 0; i++)
 		out->is_restored = out->is_restored && setup_run_is_before(&journal->runs[0], i,
 		                                                           &out->without.files[i]);
@@ -311,22 +312,29 @@ void setup_undo_release(struct setup_undo *undo)
 	string_list_release(&undo->said);
 }
 
+/* Is it what setup wrote, or what `rejoinder postfix maps` has made of that since? */
+static bool is_unedited(const struct setup_edit *edit, const struct file_bytes *now)
+{
+	return (now->length == strlen(edit->after) &&
+	        memcmp(now->data, edit->after, now->length) == 0) ||
+	       (relay_map_is_ours(edit->after) && relay_map_is_ours(now->data));
+}
+
 static int undo_file(const struct setup_edit *edit, struct string_list *said, struct error *err)
 {
-	struct setup_bytes now;
-	int rc = setup_file_read(edit->target, &now, err);
+	struct file_bytes now;
+	int rc = file_read(edit->target, &now, err);
 
 	if (rc <= 0)
 		return rc;
 	rc = 0;
-	if (edit->after != NULL &&
-	    (now.length != strlen(edit->after) || memcmp(now.data, edit->after, now.length) != 0))
+	if (!is_unedited(edit, &now))
 		string_list_take(said,
 		                 xasprintf("%s stays: it has been edited since", edit->target));
 	else if (edit->before != NULL)
-		rc = setup_file_write(edit->target,
-		                      &(struct setup_bytes){edit->before, strlen(edit->before)},
-		                      MAP_MODE, err);
+		rc = file_write(edit->target,
+		                &(struct file_bytes){edit->before, strlen(edit->before)}, MAP_MODE,
+		                err);
 	else if (unlink(edit->target) != 0)
 		rc = error_set(err, ERROR_TEMPORARY, "remove %s: %s", edit->target,
 		               strerror(errno));

@@ -7,7 +7,8 @@
  * FAULT_CALLS    which calls, words with commas between: write (write, pwrite,
  *                writev, pwritev), sync (fdatasync, fsync), truncate, open (of
  *                one who means to write or create), allocate (fallocate), read
- *                (read, pread).  Unset: all but read.
+ *                (read, pread), rename (by the path before).  Unset: all but read
+ *                and rename.
  * FAULT_ERRNO    how they fail: ENOSPC, EIO, EROFS or EDQUOT.  Unset, they do not.
  * FAULT_DELAY_MS how much longer they take.
  * FAULT_AT       the first such call that is hit, 1 if unset.
@@ -43,14 +44,16 @@ enum call {
 	CALL_OPEN = 1 << 3,
 	CALL_ALLOCATE = 1 << 4,
 	CALL_READ = 1 << 5,
+	CALL_RENAME = 1 << 6,
 };
 
 static const struct {
 	const char *word;
 	unsigned call;
 } call_words[] = {
-	{"write", CALL_WRITE}, {"sync", CALL_SYNC},         {"truncate", CALL_TRUNCATE},
-	{"open", CALL_OPEN},   {"allocate", CALL_ALLOCATE}, {"read", CALL_READ},
+	{"write", CALL_WRITE},   {"sync", CALL_SYNC},         {"truncate", CALL_TRUNCATE},
+	{"open", CALL_OPEN},     {"allocate", CALL_ALLOCATE}, {"read", CALL_READ},
+	{"rename", CALL_RENAME},
 };
 
 static const struct {
@@ -264,6 +267,13 @@ DEFINE(int, fallocate, CALL_ALLOCATE, (int fd, int mode, off_t at, off_t length)
        (fd, mode, at, length))
 DEFINE(int, fallocate64, CALL_ALLOCATE, (int fd, int mode, off64_t at, off64_t length),
        (fd, mode, at, length))
+
+int rename(const char *from, const char *to)
+{
+	int number = hit_path(CALL_RENAME, from);
+
+	return number != 0 ? fail(number) : NEXT(rename)(from, to);
+}
 
 /* These return their errno. */
 int posix_fallocate(int fd, off_t at, off_t length)

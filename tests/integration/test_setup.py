@@ -5,10 +5,11 @@ import os
 import pty
 import re
 import socket
+import subprocess
 import unittest
 
 from private_postfix import CONTRIB, need_root, parse_main
-from wiring import RELAY, Wiring, enable
+from wiring import PROGRAM, RELAY, Wiring, enable
 
 NO_RESULT, USAGE, UNAVAILABLE, TEMPORARY, CONFIG = 1, 64, 69, 75, 78
 
@@ -316,6 +317,84 @@ class UndoTest(SetupTest):
         wiring.setup("--undo", "--all", "--yes")
         self.see_restored(wiring, before)
 
+    def test_lists_with_blanks(self):
+        """postconf(1) takes these only with the whole line of a service."""
+        def edit(text):
+            return enable(text, "submission").replace(
+                "  -o smtpd_sasl_auth_enable=yes\n",
+                "  -o smtpd_sasl_auth_enable=yes\n"
+                f"  -o {{ smtpd_milters = {{ {DKIM}, default_action=accept }}, {DMARC} }}\n"
+                "  -o { smtpd_client_restrictions = permit_mynetworks, reject }\n", 1)
+        wiring = self.make(master=edit, checks=True)
+        before, options = wiring.snapshot(), wiring.options()
+        wiring.setup("--yes")
+        self.assertEqual(wiring.options()["submission/inet/smtpd_milters"],
+                         f"{OURS},{{ {DKIM}, default_action=accept }},{DMARC}")
+        self.assertIn("nothing to do", wiring.setup("--yes"))
+        wiring.write("master.cf", wiring.read("master.cf") + "# mine\n")
+        wiring.setup("--undo", "--all", "--yes")
+        self.assertEqual(wiring.options(), options)
+        self.assertIn("# mine\n", wiring.read("master.cf"))
+        self.assertEqual(wiring.snapshot()["main.cf"], before["main.cf"])
+
+    def test_the_map_of_relays_goes_unless_it_has_lines_of_others(self):
+        address = "sales@company.test"
+        for later, stays in (("", False), (RELAY.replace("Sales", "Shop").replace(
+                address, "shop@company.test"), False), ("boss@company.test smtp:\n", True)):
+            with self.subTest(later):
+                wiring = self.make(accounts=RELAY)
+                before = wiring.snapshot()
+                wiring.setup("--yes")
+                if stays:
+                    text = wiring.read("rejoinder_transport") + later
+                    wiring.write("rejoinder_transport", text)
+                elif later:
+                    with open(wiring.config, "a", encoding="utf-8") as stream:
+                        stream.write(later)
+                    subprocess.run([PROGRAM, "-c", wiring.config, "postfix", "maps"], check=True,
+                                   stdout=subprocess.DEVNULL)
+                    self.assertIn("shop@", wiring.read("rejoinder_transport"))
+                said = wiring.setup("--undo", "--all", "--yes")
+                if stays:
+                    self.assertIn("rejoinder_transport stays", said)
+                    self.assertEqual(wiring.read("rejoinder_transport"), text)
+                    os.unlink(wiring.path("rejoinder_transport"))
+                self.see_restored(wiring, before)
+
+    def test_byte_for_byte_is_said_only_if_it_is_so(self):
+        wiring = self.make(aliases=("postmaster",))
+        wiring.setup("--yes")
+        wiring.write("main.cf", wiring.read("main.cf") + "# mine\n")
+        wiring.setup("--undo", "--yes")
+        self.assertNotIn("byte for byte", wiring.setup("--undo", "--all", "--yes"))
+        self.assertIn("# mine\n", wiring.read("main.cf"))
+        for name in ("recipient_delimiter", "rejoinder_replies"):
+            self.assertNotIn(name, wiring.read("main.cf"))
+
+    def test_a_last_line_without_end(self):
+        """Postfix reads it, postconf(1) refuses to edit it."""
+        wiring = self.make(checks=True)
+        for name in ("main.cf", "master.cf"):
+            wiring.write(name, wiring.read(name).rstrip("\n"))
+        before = wiring.snapshot()
+        wiring.setup("--yes")
+        self.assertIn("nothing to do", wiring.setup("--yes"))
+        wiring.setup("--undo", "--yes")
+        wiring.setup("--undo", "--all", "--yes")
+        self.see_restored(wiring, before)
+
+    def test_json_of_what_would_be_undone(self):
+        wiring = self.make(aliases=("postmaster",))
+        wiring.setup("--yes")
+        before = wiring.snapshot()
+        found = json.loads(wiring.setup("--undo", "--dry-run", "--json"))
+        self.see_restored(wiring, before)
+        self.assertEqual([edit["target"] for edit in found["stays"]],
+                         ["recipient_delimiter", "virtual_alias_maps",
+                          wiring.path("rejoinder_replies")])
+        self.assertIs(found["restored"], True)
+        self.assertEqual(found["notes"], [])
+
     def test_a_lost_backup_is_done_without(self):
         wiring = self.make()
         earlier = wiring.main()
@@ -363,8 +442,8 @@ class CrashTest(SetupTest):
     def test_killed_after_the_edits(self):
         wiring = self.make()
         before = wiring.snapshot()
-        wiring.fake("postfix", "test -e $directory/second && kill -9 $PPID\n"
-                               "touch $directory/second")
+        wiring.fake_postfix("test -e $directory/second && kill -9 $PPID\n"
+                            "touch $directory/second")
         self.assertEqual(wiring.attempt("--yes").returncode, -9)
         wiring.unfake("postfix")
         self.see_recovers(wiring, before)
@@ -401,17 +480,61 @@ class CrashTest(SetupTest):
     def test_postfix_finds_fault_afterwards(self):
         wiring = self.make(aliases=("postmaster",))
         before = wiring.snapshot()
-        wiring.fake("postfix", "if test -e $directory/second; then echo fatal: no good >&2; "
-                               "exit 1; fi\ntouch $directory/second")
+        wiring.fake_postfix("if test -e $directory/second; then echo fatal: no good >&2; "
+                            "exit 1; fi\ntouch $directory/second")
         said = wiring.setup("--yes", code=CONFIG)
         self.assertIn("everything is as it was before: postfix check: fatal: no good", said)
         self.see_restored(wiring, before)
+
+    def test_no_room_for_the_second_file(self):
+        """Neither takes its place, nothing lies about, and it is said."""
+        wiring = self.make(aliases=("postmaster",), accounts=RELAY)
+        before = wiring.snapshot()
+        last = "/etc/master.cf."
+        for calls in ("write", "rename"):
+            with self.subTest(calls):
+                said = wiring.setup("--yes", code=TEMPORARY, fault=(last, calls))
+                self.assertRegex(said, "nothing was changed: write .*/master.cf: No space left")
+                self.see_restored(wiring, before)
+        wiring.setup("--yes")
+        wired = wiring.snapshot()
+        said = wiring.setup("--undo", "--yes", code=TEMPORARY, fault=(last, "rename"))
+        self.assertRegex(said, "nothing was changed: write .*/master.cf: No space left")
+        self.see_restored(wiring, wired)
+        wiring.setup("--undo", "--all", "--yes")
+        self.see_restored(wiring, before)
+
+    def test_no_room_for_the_map(self):
+        wiring = self.make(accounts=RELAY)
+        before = wiring.snapshot()
+        said = wiring.setup("--yes", code=TEMPORARY, fault=("rejoinder_transport.", "write"))
+        self.assertRegex(said, "nothing was changed: write .*rejoinder_transport: No space left")
+        self.see_restored(wiring, before)
+
+    def test_text_that_no_journal_can_hold(self):
+        wiring = self.make()
+        with open(wiring.path("main.cf"), "ab") as stream:
+            stream.write(b"smtpd_milters = inet:localhost:1\ninternal_mail_filter_classes = \xff\n")
+        before = wiring.snapshot()
+        self.assertIn("nothing was changed: main.cf or master.cf holds text that is not UTF-8",
+                      wiring.setup("--yes", code=CONFIG))
+        self.see_restored(wiring, before)
+
+    def test_what_postconf_leaves_when_it_is_killed(self):
+        wiring = self.make()
+        before = wiring.snapshot()
+        os.mkdir(wiring.path("rejoinder-new-x"))
+        wiring.write("rejoinder-new-x/main.cf.tmp", "x")
+        wiring.setup("--undo", "--yes", code=NO_RESULT)
+        self.see_restored(wiring, before)
+        self.assertFalse(os.path.exists(wiring.path("rejoinder-new-x")))
 
     def test_somebody_edits_at_the_same_time(self):
         wiring = self.make()
         wiring.fake("postconf", 'case "$*" in *smtpd_milters=*) '
                                 'echo "# mine" >>$directory/etc/main.cf;; esac\nexec $real "$@"')
         self.assertIn("has just edited", wiring.setup("--yes", code=TEMPORARY))
+        self.assertEqual(wiring.backups(), [])
         wiring.unfake("postconf")
         self.assertIn("# mine", wiring.read("main.cf"))
         self.assertNotIn("milter", wiring.read("main.cf"))
@@ -494,7 +617,7 @@ class RefusalTest(SetupTest):
 
     def test_what_postfix_itself_finds_wrong(self):
         wiring = self.make()
-        wiring.fake("postfix", "echo postfix/postfix-script: fatal: bad queue >&2; exit 1")
+        wiring.fake_postfix("echo postfix/postfix-script: fatal: bad queue >&2; exit 1")
         self.see_refused(wiring, "postfix check: .*bad queue")
 
     def test_a_journal_that_is_none(self):
@@ -526,13 +649,13 @@ class RefusalTest(SetupTest):
 
 class AskTest(SetupTest):
     def answer(self, wiring, text):
-        """Run it at a terminal that says this; return its code."""
+        """Run it at a terminal that says this."""
         ours, its = pty.openpty()
         try:
             os.write(ours, text.encode())
             done = wiring.attempt(stdin=its)
             self.assertIn("Make these edits? [y/N]", done.stdout)
-            return done.returncode
+            return done
         finally:
             os.close(ours)
             os.close(its)
@@ -544,25 +667,51 @@ class AskTest(SetupTest):
         self.assertIn("--undo", wiring.setup("--all", "--yes", code=USAGE))
         self.see_restored(wiring, before)
 
-    def test_postfix_is_not_reloaded_while_no_milter_answers(self):
-        """It would put off all mail."""
-        wiring = self.make()
-        said = wiring.setup("--yes", "--reload", code=UNAVAILABLE)
-        self.assertIn("start rejoinder-milter first", said)
-        self.assertIn("is not reloaded", said)
-        self.assertIn(OURS, wiring.read("main.cf"))
-
     def test_no_is_an_answer(self):
         wiring = self.make()
         before = wiring.snapshot()
         for text in ("n\n", "\n"):
-            self.assertEqual(self.answer(wiring, text), NO_RESULT)
+            self.assertEqual(self.answer(wiring, text).returncode, NO_RESULT)
             self.see_restored(wiring, before)
 
     def test_yes_is_one_too(self):
         wiring = self.make()
-        self.assertEqual(self.answer(wiring, "y\n"), 0)
+        self.assertEqual(self.answer(wiring, "y\n").returncode, 0)
         self.assertIn(OURS, wiring.read("main.cf"))
+
+    def test_what_is_edited_while_it_asks_is_kept(self):
+        wiring = self.make()
+        # The last that it does before it asks.
+        wiring.fake("postfix", 'case "$*" in *status) echo "# mine" >>$directory/etc/main.cf\n'
+                               'exit 1;; esac')
+        done = self.answer(wiring, "y\n")
+        self.assertEqual(done.returncode, TEMPORARY)
+        self.assertIn("has just edited", done.stderr)
+        self.assertTrue(wiring.read("main.cf").endswith("# mine\n"))
+        self.assertNotIn("milter", wiring.read("main.cf"))
+        self.assertEqual(wiring.backups(), [])
+
+    def test_while_no_milter_answers_postfix_at_work_is_not_wired(self):
+        """It would put off all mail, at once and before any reload."""
+        wiring = self.make()
+        before = wiring.snapshot()
+        wiring.fake("postfix", 'echo "$*" >>$directory/calls')
+        said = wiring.setup("--yes", code=UNAVAILABLE)
+        self.assertRegex(said, "nothing was changed: rejoinder-milter does not answer.*start it first")
+        self.see_restored(wiring, before)
+        said = wiring.setup("--yes", "--without-milter", "--no-reload")
+        self.assertIn("start rejoinder-milter first", said)
+        self.assertIn("Postfix goes by it after: postfix reload", said)
+        self.assertIn(OURS, wiring.read("main.cf"))
+        with open(os.path.join(wiring.directory, "calls"), encoding="utf-8") as stream:
+            self.assertNotIn("reload", stream.read())
+
+    def test_postfix_that_does_not_live_through_a_reload(self):
+        wiring = self.make()
+        wiring.fake("postfix", 'case "$*" in *reload) touch $directory/reloaded;;\n'
+                               '*status) test ! -e $directory/reloaded;; esac')
+        said = wiring.setup("--yes", "--without-milter", code=TEMPORARY)
+        self.assertIn("Postfix has stopped when it was reloaded", said)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class LoopTest(unittest.TestCase):
         before = self.configuration()
         self.assertIsNone(self.send_out().value("Reply-To"))
 
-        said = self.wire("--reload")
+        said = self.wire()
         self.assertIn("Postfix is reloaded", said)
         self.assertIn(f"+ {REPLIES} postmaster@company.test", said)
         wait_for(lambda: is_listening(self.postfix.submit), "the listener of the hand-over")
@@ -112,7 +112,7 @@ class LoopTest(unittest.TestCase):
         self.see_the_hand_over()
         self.world.check_logs()
 
-        self.wire("--undo", "--reload")
+        self.wire("--undo")
         wait_for(lambda: not is_listening(self.postfix.submit), "the end of the listener")
         self.assertIsNone(self.send_out().value("Reply-To"))
         # Answers to what was sent are taken all the same.

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 
+from fault import fault_environment
 from private_postfix import parse_main
 from rejoinder import build_directory
 
@@ -51,6 +52,9 @@ username = sales@example.org
 password = secret
 """
 
+
+# What a script in the place of postfix(1) says of a Postfix that is not running.
+_STOPPED = 'case "$*" in *status) exit 1;; esac\n'
 
 # As Wiring._make_older(), for what setup starts itself.
 _OLDER = 'touch -d "10 seconds ago" $directory/etc/*.cf\n'
@@ -137,17 +141,23 @@ class Wiring:
                   os.open(path, flags, 0o755)) as stream:
             stream.write(f"#!/bin/sh\nreal={real}\ndirectory={self.directory}\n{text}\n")
 
+    def fake_postfix(self, text):
+        """The same for postfix(1), which says as before that Postfix is not running."""
+        self.fake("postfix", _STOPPED + text)
+
     def unfake(self, name):
         self.fake(name, _OLDER + 'exec $real "$@"' if name != "postfix" or self._checks
-                  else "exit 0")
+                  else _STOPPED + "exit 0")
 
-    def attempt(self, *arguments, path=None, **options):
+    def attempt(self, *arguments, path=None, fault=None, **options):
+        """fault: a part of a path, and the call on such files that finds no room (fault.c)."""
         self._make_older()
+        shim = fault_environment(path=fault[0], calls=fault[1], errno="ENOSPC") if fault else {}
         path = path or f"{self.directory}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return subprocess.run(
             [PROGRAM, "-c", self.config, "setup", "--config-dir", self.etc, *arguments],
             capture_output=True, text=True, timeout=60, check=False,
-            env={**os.environ, "PATH": path}, **{"stdin": subprocess.DEVNULL, **options})
+            env={**os.environ, **shim, "PATH": path}, **{"stdin": subprocess.DEVNULL, **options})
 
     def setup(self, *arguments, code=0, **options):
         """Run it, expect this exit code; return what it said."""

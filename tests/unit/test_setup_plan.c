@@ -46,6 +46,16 @@ static const struct row {
          "", NULL,
          DELIMITER "smtpd_milters=" DKIM ", $rejoinder_milter\n"
                    "non_smtpd_milters=$rejoinder_milter\n"},
+	{"our milter behind a signer, by the list of port 25, is no list for this host's mail",
+         "rejoinder_milter = unix:rejoinder/milter.sock\n"
+         "smtpd_milters = " DKIM ", $rejoinder_milter\nnon_smtpd_milters = $smtpd_milters\n",
+         SMTP, "", "", NULL,
+         DELIMITER "submission_milters=$rejoinder_milter, " DKIM "\n"
+                   "non_smtpd_milters=$submission_milters\n"},
+	{"but before it the list is left",
+         "rejoinder_milter = unix:rejoinder/milter.sock\n"
+         "smtpd_milters = $rejoinder_milter, " DKIM "\nnon_smtpd_milters = $smtpd_milters\n",
+         SMTP, "", "", NULL, DELIMITER},
 	{"other milters for this host's mail than on port 25 stay",
          "smtpd_milters = " DMARC "\nnon_smtpd_milters = $smtpd_milters, " DKIM "\n", SMTP, "", "",
          NULL,
@@ -225,9 +235,12 @@ static const struct row {
          "", "", NULL, "!smtpd_milters: found \"hash:/etc/postfix/milters\""},
 	{"brackets that do not match are not touched", "smtpd_milters = { " DKIM "\n", SMTP, "", "",
          NULL, "!{ and } do not match"},
-	{"a list of a service that postconf could not write is not touched", "", SMTP SUBMISSION,
+	{"a list of a service keeps its milters with options", "", SMTP SUBMISSION,
          "submission/inet/smtpd_milters = { " DKIM ", connect_timeout=5s }\n", "", NULL,
-         "!give the list"},
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "submission/inet/smtpd_milters=$rejoinder_milter,{ " DKIM
+                   ", connect_timeout=5s }\n" ORIGIN},
 	{"a filter before the queue lets no milter change mail",
          "smtpd_proxy_filter = 127.0.0.1:10024\n", SMTP, "", "", NULL, "!smtpd_proxy_filter"},
 	{"no_milters on submission would keep us out", "", SMTP SUBMISSION,

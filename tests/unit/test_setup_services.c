@@ -1,5 +1,7 @@
 #include "tests/unit/setup_fixture.h"
 
+#include "ctl/setup_lists.h"
+
 /* What is planned besides the lists: services of our own, maps, times, and what is said. */
 
 static bool has(const struct setup_plan *plan, const char *target)
@@ -259,14 +261,66 @@ static void test_notes(void **state)
 	setup_plan_release(&plan);
 }
 
+static void test_an_older_listener_is_noted(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan_over("", SMTP SUBMISSION "127.0.0.1:2525 inet n - y - - smtpd\n",
+	               "127.0.0.1:2525/inet/syslog_name = postfix/rejoinder\n"
+	               "127.0.0.1:2525/inet/smtpd_milters = $rejoinder_milter\n",
+	               "", "", &plan);
+	assert_true(has(&plan, "127.0.0.1:2524/inet"));
+	assert_int_equal(plan.notes.count, 1);
+	assert_non_null(strstr(plan.notes.items[0], "postconf -MX 127.0.0.1:2525/inet"));
+	setup_plan_release(&plan);
+}
+
+/* A line of master.cf with one option set. */
+static void test_line_with_option(void **state)
+{
+	static const struct {
+		const char *name, *line, *expected;
+	} rows[] = {
+		{"it comes to the end", "smtp inet n - y - - smtpd\n",
+	         "smtp inet n - y - - smtpd -o {p=a, b}"},
+		{"in the place of the one before", "smtp inet n - y - - smtpd -o p=x -o q=y\n",
+	         "smtp inet n - y - - smtpd -o {p=a, b} -o q=y"},
+		{"which may stand in braces",
+	         "smtp inet n - y - - smtpd -o { p = { x, y=z }, v } -o q=y",
+	         "smtp inet n - y - - smtpd -o {p=a, b} -o q=y"},
+		{"another whose name begins so stays", "smtp inet n - y - - smtpd -o {pp=a b}",
+	         "smtp inet n - y - - smtpd -o {pp=a b} -o {p=a, b}"},
+		{"and its own name as a value", "smtp inet n - y - - smtpd -o q=p=1 -v p=2",
+	         "smtp inet n - y - - smtpd -o q=p=1 -v p=2 -o {p=a, b}"},
+		{"an -o without anything stays", "smtp inet n - y - - smtpd -o",
+	         "smtp inet n - y - - smtpd -o -o {p=a, b}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *line = setup_line_set_option(rows[i].line, "p", "a, b");
+
+		if (strcmp(line, rows[i].expected) != 0)
+			fail_msg("%s: found \"%s\"", rows[i].name, line);
+		free(line);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_chroot),         cmocka_unit_test(test_handover),
-		cmocka_unit_test(test_handover_again), cmocka_unit_test(test_handover_by_name),
-		cmocka_unit_test(test_replies_map),    cmocka_unit_test(test_relays),
-		cmocka_unit_test(test_time),           cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_chroot),
+		cmocka_unit_test(test_handover),
+		cmocka_unit_test(test_handover_again),
+		cmocka_unit_test(test_handover_by_name),
+		cmocka_unit_test(test_replies_map),
+		cmocka_unit_test(test_relays),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_stays),
 		cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_an_older_listener_is_noted),
+		cmocka_unit_test(test_line_with_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,5 @@
+#include "ctl/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -7,13 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/setup.h"
 #include "lib/base/buffer.h"
 #include "lib/base/memory.h"
 
-#define FILE_MAX_BYTES (1024L * 1024)
+#define FILE_MAX_BYTES (4L * 1024 * 1024)
 
-int setup_file_read(const char *path, struct setup_bytes *out, struct error *err)
+bool file_bytes_equal(const struct file_bytes *a, const struct file_bytes *b)
+{
+	return a->length == b->length && memcmp(a->data, b->data, a->length) == 0;
+}
+
+int file_read(const char *path, struct file_bytes *out, struct error *err)
 {
 	FILE *stream = fopen(path, "re");
 	struct buffer text;
@@ -21,7 +27,7 @@ int setup_file_read(const char *path, struct setup_bytes *out, struct error *err
 	size_t got;
 	int rc = 1;
 
-	*out = (struct setup_bytes){0};
+	*out = (struct file_bytes){0};
 	if (stream == NULL && errno == ENOENT)
 		return 0;
 	if (stream == NULL)
@@ -39,7 +45,7 @@ int setup_file_read(const char *path, struct setup_bytes *out, struct error *err
 	out->data = buffer_take(&text);
 	if (rc < 0) {
 		free(out->data);
-		*out = (struct setup_bytes){0};
+		*out = (struct file_bytes){0};
 	}
 	return rc;
 }
@@ -58,7 +64,7 @@ static int write_all(int fd, const char *bytes, size_t length)
 }
 
 /* Mode and owner are those of the file before. */
-static int fill(int fd, const char *path, const struct setup_bytes *bytes, int mode)
+static int fill(int fd, const char *path, const struct file_bytes *bytes, int mode)
 {
 	struct stat before;
 
@@ -84,30 +90,55 @@ static void sync_directory(const char *path)
 	free(copy);
 }
 
-int setup_file_write(const char *path, const struct setup_bytes *bytes, int mode, struct error *err)
+int file_stage(const char *path, const struct file_bytes *bytes, int mode, struct file_stage *out,
+               struct error *err)
 {
-	/* A link stays one: what it leads to is replaced. */
 	char *real = realpath(path, NULL);
-	const char *target = real != NULL ? real : path;
-	char *temporary = xasprintf("%s.XXXXXX", target);
-	int fd = mkostemp(temporary, O_CLOEXEC), rc = -1;
+	int fd, rc = -1;
 
+	out->target = real != NULL ? real : xstrdup(path);
+	out->temporary = xasprintf("%s.XXXXXX", out->target);
+	fd = mkostemp(out->temporary, O_CLOEXEC);
 	if (fd >= 0) {
-		rc = fill(fd, target, bytes, mode);
+		rc = fill(fd, out->target, bytes, mode);
 		if (close(fd) != 0)
 			rc = -1;
 		if (rc == 0)
-			rc = rename(temporary, target);
-		if (rc != 0) {
-			error_set(err, ERROR_TEMPORARY, "write %s: %s", target, strerror(errno));
-			unlink(temporary);
-		}
-	} else {
-		error_set(err, ERROR_TEMPORARY, "write %s: %s", target, strerror(errno));
+			return 0;
 	}
-	if (rc == 0)
-		sync_directory(target);
-	free(temporary);
-	free(real);
+	error_set(err, ERROR_TEMPORARY, "write %s: %s", out->target, strerror(errno));
+	file_release(out);
+	return -1;
+}
+
+int file_commit(struct file_stage *stage, struct error *err)
+{
+	if (rename(stage->temporary, stage->target) != 0)
+		return error_set(err, ERROR_TEMPORARY, "write %s: %s", stage->target,
+		                 strerror(errno));
+	free(stage->temporary);
+	stage->temporary = NULL;
+	sync_directory(stage->target);
+	return 0;
+}
+
+void file_release(struct file_stage *stage)
+{
+	if (stage->temporary != NULL)
+		unlink(stage->temporary);
+	free(stage->temporary);
+	free(stage->target);
+	*stage = (struct file_stage){0};
+}
+
+int file_write(const char *path, const struct file_bytes *bytes, int mode, struct error *err)
+{
+	struct file_stage stage;
+	int rc = file_stage(path, bytes, mode, &stage, err);
+
+	if (rc == 0) {
+		rc = file_commit(&stage, err);
+		file_release(&stage);
+	}
 	return rc;
 }
