@@ -12,6 +12,7 @@
 #include "lib/base/memory.h"
 #include "lib/store/inbox.h"
 #include "lib/store/letter.h"
+#include "lib/store/relay.h"
 
 #define DAY_S 86400
 
@@ -19,6 +20,7 @@
 struct view {
 	const struct account *account;
 	const struct inbox_row *inbox; /* NULL: not polled yet */
+	const struct relay_row *relay; /* NULL: nothing wrong is known of it */
 	size_t too_large, refused;     /* messages that stay in the inbox for that */
 	int64_t counted_today;         /* recipients outside, on this day (UTC) */
 	bool lacks_reply_to;           /* its mail gets none of ours, for want of a default */
@@ -59,7 +61,7 @@ static enum health health_of(const struct view *view)
 
 	if (!account->is_enabled)
 		return HEALTH_DISABLED;
-	if (view->inbox != NULL && view->inbox->error != NULL)
+	if ((view->inbox != NULL && view->inbox->error != NULL) || view->relay != NULL)
 		return HEALTH_ERROR;
 	if (limit > 0 && view->counted_today > limit)
 		return HEALTH_OVER_LIMIT;
@@ -123,6 +125,8 @@ static char *remark(const struct view *view, enum health health)
 	buffer_init(&text, 1000);
 	if (inbox != NULL && inbox->error != NULL)
 		add_remark(&text, inbox->error);
+	if (view->relay != NULL)
+		add_remark(&text, view->relay->error);
 	if (limit != NULL)
 		add_remark(&text, limit);
 	if (view->lacks_reply_to)
@@ -257,6 +261,8 @@ static json_t *json_sending(const struct view *view)
 	json_t *object = json_object();
 
 	json_object_set_new(object, "relay", json_text(account->relay));
+	json_object_set_new(object, "error",
+	                    json_text(view->relay != NULL ? view->relay->error : NULL));
 	json_object_set_new(object, "counted_today", json_integer(view->counted_today));
 	json_object_set_new(object, "daily_limit",
 	                    account->daily_limit > 0 ? json_integer(account->daily_limit)
@@ -319,22 +325,35 @@ static int count_kept(struct view *view, struct store *store, struct error *err)
 	return 0;
 }
 
-/* What the store knows; *rows_out is what the views point to. */
-static int look(const struct config *config, struct view *views, int64_t now,
-                struct inbox_row **rows_out, size_t *count_out, struct error *err)
+/* What the views point to. */
+struct known {
+	struct inbox_row *inboxes;
+	size_t inbox_count;
+	struct relay_row *relays;
+	size_t relay_count;
+};
+
+/* What the store knows. */
+static int look(const struct config *config, struct view *views, int64_t now, struct known *known,
+                struct error *err)
 {
 	struct store *store = command_open_store(config, STORE_READ, err);
 	int rc = -1;
 
-	if (store == NULL || store_list_inboxes(store, rows_out, count_out, err) < 0)
+	if (store == NULL ||
+	    store_list_inboxes(store, &known->inboxes, &known->inbox_count, err) < 0 ||
+	    store_list_relays(store, &known->relays, &known->relay_count, err) < 0)
 		goto out;
 	for (size_t i = 0; i < config->account_count; i++) {
 		struct view *view = &views[i];
 		const char *name = view->account->name;
 
-		for (size_t j = 0; view->account->pop3 != NULL && j < *count_out; j++)
-			if (strcmp((*rows_out)[j].account, name) == 0)
-				view->inbox = &(*rows_out)[j];
+		for (size_t j = 0; view->account->pop3 != NULL && j < known->inbox_count; j++)
+			if (strcmp(known->inboxes[j].account, name) == 0)
+				view->inbox = &known->inboxes[j];
+		for (size_t j = 0; view->account->relay != NULL && j < known->relay_count; j++)
+			if (strcmp(known->relays[j].account, name) == 0)
+				view->relay = &known->relays[j];
 		if (view->account->pop3 != NULL && count_kept(view, store, err) < 0)
 			goto out;
 		if (view->account->is_outgoing &&
@@ -350,18 +369,17 @@ out:
 static int run(const struct config *config, bool is_json)
 {
 	struct view *views = xzalloc((config->account_count + 1) * sizeof *views);
-	struct inbox_row *rows = NULL;
+	struct known known = {0};
 	struct error err = {0};
 	int64_t now = time(NULL);
 	int status = 0;
-	size_t count = 0;
 
 	for (size_t i = 0; i < config->account_count; i++) {
 		views[i].account = &config->accounts[i];
 		views[i].lacks_reply_to = defaults_lack_reply_to(config, &config->accounts[i]);
 	}
 	/* Before the first start the configuration alone answers. */
-	if (access(config->store, F_OK) == 0 && look(config, views, now, &rows, &count, &err) < 0) {
+	if (access(config->store, F_OK) == 0 && look(config, views, now, &known, &err) < 0) {
 		command_complain("%s", err.text);
 		status = EX_TEMPFAIL;
 	} else if (is_json) {
@@ -373,7 +391,8 @@ static int run(const struct config *config, bool is_json)
 		command_complain("the configuration names no account");
 		status = EXIT_NO_RESULT;
 	}
-	inbox_rows_free(rows, count);
+	inbox_rows_free(known.inboxes, known.inbox_count);
+	relay_rows_free(known.relays, known.relay_count);
 	free(views);
 	return status;
 }

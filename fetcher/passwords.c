@@ -17,8 +17,10 @@
 #include "fetcher/relay_secret.h"
 #include "lib/base/log.h"
 #include "lib/base/memory.h"
+#include "lib/store/relay.h"
 #include "lib/store/store.h"
 
+#define RECORD_MS 2000
 #define UPKEEP_MS 5000 /* between looks at the socket and at idle clients */
 
 /* One look-up of what an account's relay wants. */
@@ -29,6 +31,7 @@ struct run {
 	const struct account *account;
 	size_t asker_count; /* clients that it was begun for */
 	struct relay_secret secret;
+	char *recorded; /* what the store has: "" or why it fails; NULL if that is not known */
 	pthread_t thread;
 };
 
@@ -36,6 +39,7 @@ struct run {
 struct standing {
 	struct run *run;   /* under way, or NULL */
 	char *last_reason; /* that was logged; NULL while all is well */
+	char *recorded;    /* as of the last run */
 };
 
 struct passwords {
@@ -66,13 +70,34 @@ static void wake(struct passwords *passwords)
 	eventfd_write(passwords->wake, 1);
 }
 
+/* For the scheduler, who tells the operator. What cannot be recorded is tried the next time. */
+static void record(struct run *run, int64_t now)
+{
+	const char *failure = run->secret.state == RELAY_TROUBLE ? run->secret.reason : "";
+	struct store *store;
+	struct error ignored;
+
+	if (run->recorded != NULL && strcmp(run->recorded, failure) == 0)
+		return;
+	store = store_open(run->settings->config->store, STORE_WRITE, &ignored);
+	if (store == NULL)
+		return;
+	if (store_set_relay(store, run->account->name, *failure != '\0' ? failure : NULL, now,
+	                    store_clock_ms() + RECORD_MS, &ignored) == 0) {
+		free(run->recorded);
+		run->recorded = xstrdup(failure);
+	}
+	store_close(store);
+}
+
 static void *look_up(void *context)
 {
 	struct run *run = context;
 	struct passwords *passwords = run->passwords;
+	int64_t now = time(NULL);
 
-	relay_secret_get(&run->secret, run->settings->config, run->account, run->asker_count,
-	                 time(NULL));
+	relay_secret_get(&run->secret, run->settings->config, run->account, run->asker_count, now);
+	record(run, now);
 	pthread_mutex_lock(&passwords->mutex);
 	run->next = passwords->done;
 	passwords->done = run;
@@ -90,6 +115,7 @@ static void run_free(struct run *run)
 {
 	relay_secret_release(&run->secret);
 	settings_drop(run->settings);
+	free(run->recorded);
 	free(run);
 }
 
@@ -134,6 +160,7 @@ static void start_run(struct passwords *passwords, const struct account *account
 	run->passwords = passwords;
 	run->settings = settings_share(passwords->settings);
 	run->account = account;
+	run->recorded = xstrdup(standing_of(passwords, account)->recorded);
 	for (size_t i = 0; i < passwords->client_count; i++)
 		run->asker_count += is_unpromised(passwords->clients[i], account);
 	rc = pthread_create(&run->thread, NULL, look_up, run);
@@ -281,6 +308,9 @@ static void finish_run(struct passwords *passwords, struct run *run)
 		bool is_wanted = false;
 
 		standing->run = NULL;
+		free(standing->recorded);
+		standing->recorded = run->recorded;
+		run->recorded = NULL;
 		log_result(standing, run);
 		for (size_t i = 0; i < passwords->client_count; i++) {
 			struct client *client = passwords->clients[i];
@@ -320,8 +350,10 @@ static void finish_runs(struct passwords *passwords)
 
 static void free_standings(struct passwords *passwords)
 {
-	for (size_t i = 0; i < passwords->settings->config->account_count; i++)
+	for (size_t i = 0; i < passwords->settings->config->account_count; i++) {
 		free(passwords->standings[i].last_reason);
+		free(passwords->standings[i].recorded);
+	}
 	free(passwords->standings);
 }
 

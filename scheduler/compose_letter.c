@@ -374,6 +374,10 @@ static const struct trouble_words trouble_words[] = {
          "What to do: `rejoinder accounts` shows each inbox and its last error,\n"
          "`rejoinder account test` signs in there, and `rejoinder doctor` looks for more.\n"
          "It is tried again by itself."},
+	{"relay ", "the relay of ", "has had no password", "has its password again",
+         "Mail of that account waits in Postfix's queue and leaves when it has one.",
+         "What to do: `rejoinder account test` signs in there, and `rejoinder doctor` looks\n"
+         "for more. Postfix tries each message again by itself."},
 	{"disk", "the disk of the store", "has been nearly full", "has room again",
          "When it is full, mail that Rejoinder handles is deferred until there is room.",
          "What to do: make room there, or give the store a larger disk. `rejoinder doctor`\n"

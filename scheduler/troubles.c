@@ -9,6 +9,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/memory.h"
+#include "lib/store/relay.h"
 #include "lib/store/trouble.h"
 #include "scheduler/sending.h"
 
@@ -22,6 +23,7 @@
 #define DISK_WELL_BYTES   (UINT64_C(250) * 1000 * 1000)
 
 #define INBOX_PREFIX "inbox "
+#define RELAY_PREFIX "relay "
 #define DISK         "disk"
 
 /* One look: what lasted when it began. */
@@ -149,6 +151,32 @@ static int look_at_inboxes(struct look *look, struct error *err)
 	return status;
 }
 
+/* One that fails no longer has no row: look_at_rest(). */
+static int look_at_relays(struct look *look, struct error *err)
+{
+	struct relay_row *relays;
+	size_t count;
+	int status = 0;
+
+	if (store_list_relays(look->store, &relays, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count && status == 0; i++) {
+		const struct account *account =
+			config_account_by_name(look->config, relays[i].account);
+		struct trouble trouble = {.since = relays[i].since, .detail = relays[i].error};
+
+		if (account == NULL || account->relay == NULL)
+			continue;
+		trouble.name = xasprintf(RELAY_PREFIX "%s", account->name);
+		if (find_lasting(look, trouble.name) == NULL &&
+		    look->now - trouble.since >= TROUBLE_LASTED_S)
+			status = begin_trouble(look, &trouble, err);
+		free(trouble.name);
+	}
+	relay_rows_free(relays, count);
+	return status;
+}
+
 static int look_at_disk(struct look *look, struct error *err)
 {
 	const char *path = look->config->store;
@@ -189,7 +217,16 @@ static int look_at_upkeep(struct look *look, struct error *err)
 	return status;
 }
 
-/* What nothing was said of: what is done at night went well since; an inbox is gone. */
+/* Is there still an account with a relay that the trouble was about? */
+static bool has_relay(const struct config *config, const char *trouble)
+{
+	const struct account *account =
+		config_account_by_name(config, trouble + strlen(RELAY_PREFIX));
+
+	return account != NULL && account->relay != NULL;
+}
+
+/* What nothing was said of: it went well since, or nobody does it any more. */
 static int look_at_rest(struct look *look, struct error *err)
 {
 	int status = 0;
@@ -199,7 +236,9 @@ static int look_at_rest(struct look *look, struct error *err)
 
 		if (look->is_looked_at[i])
 			continue;
-		if (strncmp(name, INBOX_PREFIX, strlen(INBOX_PREFIX)) == 0)
+		if (strncmp(name, INBOX_PREFIX, strlen(INBOX_PREFIX)) == 0 ||
+		    (strncmp(name, RELAY_PREFIX, strlen(RELAY_PREFIX)) == 0 &&
+		     !has_relay(look->config, name)))
 			status = forget_trouble(look, name, err);
 		else
 			status = end_trouble(look, name, err);
@@ -214,8 +253,8 @@ static int look_at_all(struct look *look, struct error *err)
 	if (store_lasting_troubles(look->store, &look->lasting, &look->lasting_count, err) < 0)
 		return -1;
 	look->is_looked_at = xzalloc((look->lasting_count + 1) * sizeof(*look->is_looked_at));
-	if (look_at_inboxes(look, err) == 0 && look_at_disk(look, err) == 0 &&
-	    look_at_upkeep(look, err) == 0)
+	if (look_at_inboxes(look, err) == 0 && look_at_relays(look, err) == 0 &&
+	    look_at_disk(look, err) == 0 && look_at_upkeep(look, err) == 0)
 		status = look_at_rest(look, err);
 	free(look->is_looked_at);
 	troubles_free(look->lasting, look->lasting_count);

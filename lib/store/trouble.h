@@ -19,7 +19,7 @@
 #define TROUBLE_NAME_BYTES 240
 
 struct trouble {
-	char *name; /* "inbox Support", "disk", "backup", "check", "purge" */
+	char *name; /* "inbox Support", "relay Sales", "disk", "backup", "check", "purge" */
 	int64_t since;
 	char *detail; /* untrusted: what is wrong, in words, as of when he was told */
 };

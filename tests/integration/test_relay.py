@@ -209,6 +209,10 @@ class RelayTest(unittest.TestCase):
         self.postfix.flush()
         self.see_arrived(recipient, f"{name}@company.test", f"{name}@provider.test")
 
+    def health(self, account):
+        found, = [each for each in self.rejoinder.json("accounts") if each["name"] == account]
+        return found["health"]
+
     def see_bob_is_untouched(self):
         """Who has no account sends as ever."""
         self.see_arrived(self.send("bob", "bob@company.test"), "bob@company.test", None)
@@ -252,10 +256,12 @@ class RelayTest(unittest.TestCase):
         recipient = self.send("sales")
         self.see_waits(recipient, "local data error")
         self.rejoinder.fetcher.wait_log("warning: relay Sales: password: ")
+        self.assertEqual(self.health("Sales"), "error")
         self.postfix.wait_log("socketmap server temporary error: Sales: password: ")
         self.write_password("sales", "sales-secret")
         self.see_leaves(recipient, "sales")
         self.rejoinder.fetcher.wait_log("info: relay Sales: its mail may go out again")
+        self.assertEqual(self.health("Sales"), "ok")
 
     def test_a_relay_whose_certificate_is_not_its_own_is_told_nothing(self):
         # The certificate is localhost's; Postfix wants the name that the account gives.

@@ -100,6 +100,8 @@ static void kinds(void **state)
 		const char *trouble;
 		const char *began, *ended; /* of the subjects */
 	} rows[] = {
+		{"a relay", "relay Sales", "the relay of Sales has had no password since 09:29",
+	         "the relay of Sales has its password again after 31 min"},
 		{"the disk", "disk", "the disk of the store has been nearly full since 09:29",
 	         "the disk of the store has room again after 31 min"},
 		{"the backup", "backup", "the nightly backup has failed since 09:29",

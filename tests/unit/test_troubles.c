@@ -2,6 +2,7 @@
 
 #include "lib/store/inbox.h"
 #include "lib/store/letter.h"
+#include "lib/store/relay.h"
 #include "scheduler/letters.h"
 #include "scheduler/troubles.h"
 
@@ -221,6 +222,46 @@ static void whose_inbox_nobody_polls_is_forgotten(void **state)
 	}
 }
 
+static void set_relay(const char *failure, int64_t now)
+{
+	OK(store_set_relay(fixture.store, "Support", failure, now, in_five_seconds(), err));
+}
+
+static void a_relay_without_a_password(void **state)
+{
+	(void)state;
+	accounts[0].relay = (char *)"smtps://relay.example.org";
+	set_relay("password_file: no such file", NOON);
+	set_relay("password_file: it is empty", NOON + 1799);
+	look(NOON + 1799);
+	letters_are(0, 0);
+	look(NOON + 1800);
+	look(NOON + 1860);
+	letters_are(1, 0);
+	assert_int_equal(number(fixture.store, "SELECT since FROM letter WHERE trouble ="
+	                                       " 'relay Support' AND detail LIKE '%empty'"),
+	                 NOON);
+	take_all_as_sent();
+	set_relay(NULL, NOON + 3600);
+	look(NOON + 3660);
+	look(NOON + 3720);
+	letters_are(1, 1);
+}
+
+static void whose_relay_is_gone_is_forgotten(void **state)
+{
+	(void)state;
+	accounts[0].relay = (char *)"smtps://relay.example.org";
+	set_relay("password_file: no such file", NOON);
+	look(NOON + 1800);
+	take_all_as_sent();
+	accounts[0].relay = NULL;
+	look(NOON + 1860);
+	letters_are(1, 0);
+	assert_int_equal(number(fixture.store, "SELECT count(*) FROM trouble WHERE name != 'disk'"),
+	                 0);
+}
+
 static void the_case_of_a_name_is_no_other_trouble(void **state)
 {
 	(void)state;
@@ -323,6 +364,8 @@ int main(void)
 		TEST(it_was_well_between_two_looks),
 		TEST(what_breaks_and_heals_soon_tells_nobody),
 		cmocka_unit_test(whose_inbox_nobody_polls_is_forgotten),
+		TEST(a_relay_without_a_password),
+		TEST(whose_relay_is_gone_is_forgotten),
 		TEST(the_case_of_a_name_is_no_other_trouble),
 		TEST(what_is_done_at_night),
 		cmocka_unit_test(it_is_looked_at_once_a_minute),
