@@ -48,6 +48,7 @@ struct committer {
 
 	struct store *store;
 	int64_t started_at;
+	bool is_lost;       /* the store that was open was taken away, and none is open since */
 	bool is_introduced; /* to the store that is open */
 	unsigned idle_ticks;
 	bool is_failing; /* the last batch could not be written */
@@ -148,17 +149,27 @@ static size_t take_batch(struct committer *committer, struct job *batch[BATCH_MA
 
 static int open_store(struct committer *committer, struct error *err)
 {
+	const char *path = committer->options.store_path;
+
 	if (committer->store != NULL && !store_is_current(committer->store)) {
-		log_warning("%s was replaced; opening it again", committer->options.store_path);
+		log_warning("%s was replaced; opening it again", path);
 		store_close(committer->store);
 		committer->store = NULL;
+		committer->is_lost = true;
 	}
 	if (committer->store == NULL) {
-		committer->store = store_open(committer->options.store_path, STORE_WRITE, err);
+		bool is_new = access(path, F_OK) != 0;
+
+		committer->store = store_open(path, STORE_WRITE, err);
+		if (committer->store != NULL && is_new && committer->is_lost)
+			log_error("%s was gone, and a new one is made: what was recorded is in no "
+			          "store; to restore a backup see rejoinder(8), RESTORING",
+			          path);
+		if (committer->store != NULL)
+			committer->is_lost = false;
 		committer->is_introduced = committer->options.version == NULL;
 		if (committer->store != NULL && store_upgrade_copy(committer->store) != NULL)
-			log_info("upgraded the store %s; as it was it stands in %s",
-			         committer->options.store_path,
+			log_info("upgraded the store %s; as it was it stands in %s", path,
 			         store_upgrade_copy(committer->store));
 	}
 	return committer->store != NULL ? 0 : -1;

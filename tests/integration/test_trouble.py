@@ -168,8 +168,10 @@ class StoreTest(TroubleCase):
             if os.path.exists(path):
                 os.unlink(path)
 
-    def check_notices(self):
-        """The next messages are recorded in the file that is there now."""
+    ANEW = "was gone, and a new one is made"
+
+    def check_notices(self, *more):
+        """The next messages are recorded in the file that is there now; more: what is logged too."""
         entries = self.traffic.ours() + self.traffic.others()
         self.traffic.post_until_taken(entries)
         rows = self.traffic.ledger.rows(self.rejoinder.store)
@@ -181,7 +183,9 @@ class StoreTest(TroubleCase):
         for entry in list(self.traffic.ledger.entries.values()):
             if entry not in entries:
                 del self.traffic.ledger.entries[entry.number]
-        self.check_quiet("was replaced; opening it again")
+        for line in more:
+            self.rejoinder.wait_log(line)
+        self.check_quiet("was replaced; opening it again", *more)
 
     def open_files(self):
         found = []
@@ -192,11 +196,11 @@ class StoreTest(TroubleCase):
 
     def test_the_files_are_unlinked(self):
         self.unlink("", "-wal", "-shm", "-lock")
-        self.check_notices()
+        self.check_notices(self.ANEW)
 
     def test_only_the_database_file_is_unlinked(self):
         self.unlink("")
-        self.check_notices()
+        self.check_notices(self.ANEW)
 
     def test_the_database_is_replaced_by_a_backup(self):
         backup = self.rejoinder.store + "-backup"
