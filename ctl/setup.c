@@ -1,93 +1,12 @@
-#include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include "ctl/command.h"
+#include "ctl/agree.h"
 #include "ctl/probe.h"
 #include "ctl/setup.h"
 #include "ctl/setup_command.h"
-#include "lib/base/memory.h"
 
 #define PROBE_TIMEOUT_MS 2000
-
-int setup_complain(const struct error *err)
-{
-	command_complain("%s", err->text);
-	return err->kind == ERROR_CONFIG || err->kind == ERROR_CORRUPT ? EX_CONFIG : EX_TEMPFAIL;
-}
-
-bool setup_is_agreed(const struct invocation *invocation, const struct setup_options *options,
-                     const char *question, int *exit_out)
-{
-	char answer[16] = "";
-
-	if (options->is_agreed)
-		return true;
-	if (!isatty(STDIN_FILENO)) {
-		*exit_out = command_usage_error(
-			invocation,
-			"%s: there is no terminal to ask at; nothing was changed: add --yes",
-			invocation->command->name);
-		return false;
-	}
-	printf("\n%s [y/N] ", question);
-	fflush(stdout);
-	if (fgets(answer, sizeof(answer), stdin) != NULL &&
-	    tolower((unsigned char)answer[0]) == 'y')
-		return true;
-	puts("Nothing was changed.");
-	*exit_out = EXIT_NO_RESULT;
-	return false;
-}
-
-int setup_lock(const char *directory, struct error *err)
-{
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && access(directory, W_OK) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		setup_leftovers_remove(directory);
-		return fd;
-	}
-	if (errno == EWOULDBLOCK)
-		error_set(err, ERROR_TEMPORARY, "another setup is at work in %s", directory);
-	else
-		error_set(err, ERROR_TEMPORARY, "write in %s: %s", directory, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-void setup_unlock(int locked)
-{
-	close(locked);
-}
-
-int setup_reload_if_running(const struct setup_options *options, const char *directory,
-                            bool *is_reloaded_out)
-{
-	struct error err;
-	bool is_running = setup_is_running(directory);
-
-	if (is_reloaded_out != NULL)
-		*is_reloaded_out = false;
-	if (!is_running)
-		return 0;
-	if (options->leaves_reload) {
-		puts("Postfix goes by it after: postfix reload");
-		return 0;
-	}
-	if (setup_reload(directory, &err) < 0)
-		return setup_complain(&err);
-	puts("Postfix is reloaded.");
-	if (is_reloaded_out != NULL)
-		*is_reloaded_out = true;
-	return 0;
-}
 
 static void print_left_to_do(const struct config *config, bool is_reloaded)
 {
@@ -192,7 +111,7 @@ static int wire(const struct invocation *invocation, const struct setup_options 
 		puts("\nNothing was changed.");
 	else if (!may_wire(options, config, directory))
 		status = EX_UNAVAILABLE;
-	else if (setup_is_agreed(invocation, options, "Make these edits?", &status))
+	else if (options->is_agreed || agree(invocation, "\nMake these edits?", &status))
 		status = carry_out(options, directory, &texts, config, &facts, &plan);
 out:
 	setup_plan_release(&plan);

@@ -16,10 +16,6 @@ struct setup_options {
 /* Print it; the exit code for it. */
 int setup_complain(const struct error *err);
 
-/* True if the admin says yes, or has said so before; else *exit_out. */
-bool setup_is_agreed(const struct invocation *invocation, const struct setup_options *options,
-                     const char *question, int *exit_out);
-
 /* One setup at a time. What setup_unlock() takes, or -1 with *err. */
 int setup_lock(const char *directory, struct error *err) MUST_CHECK;
 void setup_unlock(int locked);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "ctl/agree.h"
 #include "ctl/setup.h"
 
 /* `rejoinder setup --undo`. */
@@ -75,7 +76,7 @@ static int undo_locked(const struct invocation *invocation, const struct setup_o
 	print_undo(&undo);
 	if (options->is_dry_run)
 		puts("Nothing was changed.");
-	else if (setup_is_agreed(invocation, options, "Undo setup?", &status))
+	else if (options->is_agreed || agree(invocation, "Undo setup?", &status))
 		status = carry_out(options, directory, journal, &current, &undo);
 out:
 	setup_undo_release(&undo);

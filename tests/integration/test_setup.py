@@ -654,7 +654,7 @@ class AskTest(SetupTest):
         try:
             os.write(ours, text.encode())
             done = wiring.attempt(stdin=its)
-            self.assertIn("Make these edits? [y/N]", done.stdout)
+            self.assertIn("Make these edits? [y/N]", done.stderr)
             return done
         finally:
             os.close(ours)
