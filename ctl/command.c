@@ -56,6 +56,8 @@ static void complain(const char *format, va_list args)
 	if (vasprintf(&text, format, args) < 0)
 		abort();
 	clean = output_clean(text);
+	/* Both may go into one file: there it comes after what was said before. */
+	fflush(stdout);
 	fprintf(stderr, "rejoinder: %s\n", clean);
 	free(clean);
 	free(text);

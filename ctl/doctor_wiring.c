@@ -322,7 +322,7 @@ static void check_bounces(struct doctor *doctor)
 	if (string_list_has(&classes, "bounce"))
 		doctor_ok(doctor, "Postfix's own bounces pass the milter");
 	else
-		doctor_fail(doctor, "Say internal_mail_filter_classes = bounce in main.cf",
+		doctor_fail(doctor, "Run: rejoinder setup",
 		            "bounces that Postfix writes itself do not pass the milter: they find "
 		            "no conversation");
 	string_list_release(&classes);

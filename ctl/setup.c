@@ -36,9 +36,9 @@ static bool may_wire(const struct setup_options *options, const struct config *c
 	    probe_milter(config->milter_socket, PROBE_TIMEOUT_MS, &err) == 0)
 		return true;
 	command_complain("nothing was changed: rejoinder-milter does not answer, and with it wired "
-	                 "Postfix would put off all mail: %s; start it first (systemctl start "
+	                 "Postfix would put off all mail: %s: %s; start it first (systemctl start "
 	                 "rejoinder.target), or add --without-milter",
-	                 err.text);
+	                 config->milter_socket, err.text);
 	return false;
 }
 

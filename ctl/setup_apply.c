@@ -18,8 +18,7 @@
 #define NEW_FILE_MODE    0644
 #define COPY_NAME        "rejoinder-new-"
 #define COPY_AGE_S       10
-#define RELOAD_PAUSE_MS  200
-#define RELOAD_PAUSES    5
+#define RELOAD_PAUSE_S   1
 
 const char *setup_config_name(enum setup_config which)
 {
@@ -405,18 +404,16 @@ bool setup_is_running(const char *directory)
 
 int setup_reload(const char *directory, struct error *err)
 {
-	const struct timespec pause = {.tv_nsec = RELOAD_PAUSE_MS * 1000000L};
+	const struct timespec pause = {.tv_sec = RELOAD_PAUSE_S};
 
 	if (run("postfix reload", (const char *const[]){"postfix", "-c", directory, "reload", NULL},
 	        err) < 0)
 		return -1;
 	/* master(8) reads its configuration after that, and ends if it cannot go by it. */
-	for (int i = 0; i < RELOAD_PAUSES; i++) {
-		nanosleep(&pause, NULL);
-		if (!setup_is_running(directory))
-			return error_set(err, ERROR_TEMPORARY,
-			                 "Postfix has stopped when it was reloaded, its log says "
-			                 "why: rejoinder setup --undo, then postfix start");
-	}
+	nanosleep(&pause, NULL);
+	if (!setup_is_running(directory))
+		return error_set(err, ERROR_TEMPORARY,
+		                 "Postfix has stopped when it was reloaded, its log says why: "
+		                 "rejoinder setup --undo, then postfix start");
 	return 0;
 }
