@@ -97,7 +97,7 @@ int file_stage(const char *path, const struct file_bytes *bytes, int mode, struc
 	int fd, rc = -1;
 
 	out->target = real != NULL ? real : xstrdup(path);
-	out->temporary = xasprintf("%s.XXXXXX", out->target);
+	out->temporary = xasprintf("%s" FILE_STAGE_MARK "XXXXXX", out->target);
 	fd = mkostemp(out->temporary, O_CLOEXEC);
 	if (fd >= 0) {
 		rc = fill(fd, out->target, bytes, mode);

@@ -380,9 +380,14 @@ void setup_leftovers_remove(const char *directory)
 	DIR *entries = opendir(directory);
 	struct dirent *entry;
 
-	while (entries != NULL && (entry = readdir(entries)) != NULL)
+	while (entries != NULL && (entry = readdir(entries)) != NULL) {
+		const char *mark = strstr(entry->d_name, FILE_STAGE_MARK);
+
 		if (strncmp(entry->d_name, COPY_NAME, strlen(COPY_NAME)) == 0)
 			setup_backup_remove(directory, entry->d_name);
+		else if (mark != NULL && strlen(mark) == strlen(FILE_STAGE_MARK "XXXXXX"))
+			unlinkat(dirfd(entries), entry->d_name, 0);
+	}
 	if (entries != NULL)
 		closedir(entries);
 }

@@ -520,11 +520,12 @@ class CrashTest(SetupTest):
                       wiring.setup("--yes", code=CONFIG))
         self.see_restored(wiring, before)
 
-    def test_what_postconf_leaves_when_it_is_killed(self):
+    def test_what_is_left_by_who_was_killed(self):
         wiring = self.make()
         before = wiring.snapshot()
         os.mkdir(wiring.path("rejoinder-new-x"))
-        wiring.write("rejoinder-new-x/main.cf.tmp", "x")
+        for name in ("rejoinder-new-x/main.cf.tmp", "master.cf.rejoinder-abcXYZ"):
+            wiring.write(name, "x")
         wiring.setup("--undo", "--yes", code=NO_RESULT)
         self.see_restored(wiring, before)
         self.assertFalse(os.path.exists(wiring.path("rejoinder-new-x")))
