@@ -79,6 +79,9 @@ static void record(struct run *run, int64_t now)
 
 	if (run->recorded != NULL && strcmp(run->recorded, failure) == 0)
 		return;
+	/* The milter makes it. */
+	if (access(run->settings->config->store, F_OK) != 0)
+		return;
 	store = store_open(run->settings->config->store, STORE_WRITE, &ignored);
 	if (store == NULL)
 		return;

@@ -270,6 +270,7 @@ static const struct mention mentions[] = {
 static const char *const small_mentions[] = {
 	"UPDATE trouble SET detail = '[removed]' WHERE instr(lower(detail), ?1) > 0",
 	"UPDATE inbox SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
+	"UPDATE relay SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
 	"UPDATE upkeep SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
 	"UPDATE action_done SET done_by = '' WHERE done_by = ?1 COLLATE NOCASE",
 };

@@ -500,8 +500,9 @@ password_command = echo jane-secret
                 facts = self.rejoinder.json("accounts")[0]
                 self.assertEqual(facts["health"], health)
                 self.assertEqual(facts["sending"],
-                                 {"relay": None, "counted_today": count, "daily_limit": 500,
-                                  "daily_limit_warn": 80, "on_limit": on_limit})
+                                 {"relay": None, "error": None, "counted_today": count,
+                                  "daily_limit": 500, "daily_limit_warn": 80,
+                                  "on_limit": on_limit})
         shop = self.rejoinder.json("accounts")[2]
         self.assertIsNone(shop["sending"])
         self.assertEqual((shop["reference_type"], shop["username"]), ("Lead", "jane"))

@@ -269,6 +269,7 @@ static void his_address_goes_from_every_text(void **state)
 	         "INSERT INTO action_done VALUES (11, 'close', 1, 'Bob@example.org', NULL);"
 	         "INSERT INTO trouble VALUES ('disk', 1, '" BOB "');"
 	         "INSERT INTO inbox VALUES ('Sales', 1, 1, 1, 0, 0, 0, 0, 'not " BOB "');"
+	         "INSERT INTO relay VALUES ('Sales', 1, 1, 'of " BOB "');"
 	         "INSERT INTO upkeep VALUES ('check', 1, 1, '" BOB "');");
 	run_sql(fixture.store, sql);
 	purge(BOB, false);
@@ -301,7 +302,7 @@ static void every_column_of_text_is_thought_of(void **state)
 		"message.direction message.from_address message.from_name message.match "
 		"message.msgid message.owner message.rule message.subject message.text "
 		"message_id.msgid message_id.relation notice.recipient notice.state "
-		"participant.address recipient.address trouble.detail trouble.name uidl.account "
+		"participant.address recipient.address relay.account relay.error trouble.detail trouble.name uidl.account "
 		"uidl.state uidl.uidl upkeep.error upkeep.task wait.customer wait.end_reason "
 		"wait.reply_to";
 	sqlite3_stmt *raw;
