@@ -94,6 +94,7 @@ static void print_json(const struct request *request, const struct purged *purge
 	                    json_integer(purged->scrubbed));
 	json_object_set_new(object, "mentions", json_integer(purged->mentions));
 	json_object_set_new(object, "inboxes", json_integer(purged->inboxes));
+	json_object_set_new(object, "in_wal", json_boolean(purged->is_in_wal));
 	json_print(object);
 }
 
@@ -107,8 +108,9 @@ static void print_text(const struct request *request, const struct purged *purge
 		       request->is_trial ? "Would be removed" : "Removed", purged->inboxes,
 		       purged->inboxes == 1 ? "" : "es");
 	if (purged->mentions > 0)
-		printf("The address stood in %" PRId64 " more record%s.\n", purged->mentions,
-		       purged->mentions == 1 ? "" : "s");
+		printf("The address %s in %" PRId64 " more record%s.\n",
+		       request->is_trial ? "would be taken out of texts" : "stood",
+		       purged->mentions, purged->mentions == 1 ? "" : "s");
 	if (request->address != NULL && !request->is_trial)
 		puts("Backups that were made before hold it until they are gone, and so do the\n"
 		     "logs and mailboxes of this machine.");
@@ -140,6 +142,10 @@ static bool is_agreed(const struct request *request, int *exit_out)
 	}
 	what = describe(request, &trial);
 	fprintf(stderr, "To be removed: %s.\n", what);
+	if (trial.mentions > 0)
+		fprintf(stderr,
+		        "The address would be taken out of texts in %" PRId64 " more record%s.\n",
+		        trial.mentions, trial.mentions == 1 ? "" : "s");
 	free(what);
 	return agree(request->invocation, "Remove it for good?", exit_out);
 }
@@ -150,10 +156,10 @@ static int run(const struct request *request)
 	struct error err;
 	int status;
 
-	signal(SIGINT, stop);
-	signal(SIGTERM, stop);
 	if (!request->is_trial && !is_agreed(request, &status))
 		return status;
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
 	if (purge(request, request->is_trial, &purged, &err) < 0)
 		return fail(&err);
 	say(request, &purged);

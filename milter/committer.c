@@ -291,7 +291,9 @@ static void *run(void *argument)
 			answer_batch(committer, batch, (size_t)count);
 			checkpoint(committer, CHECKPOINT_PAGES, false);
 			nanosleep(&yield, NULL);
-		} else if (++committer->idle_ticks == IDLE_TICKS) {
+		} else if (++committer->idle_ticks % IDLE_TICKS == 0) {
+			/* Again and again: who reads for long, or another who writes, may have
+			 * kept it from being emptied. */
 			checkpoint(committer, 1, true);
 		}
 		introduce(committer);

@@ -272,12 +272,12 @@ static int next_page(struct store *store, const char *after, char **last_out, st
 }
 
 #define IDS_TO_REMOVE                                                                              \
-	" FROM message_id WHERE msgid > ?1 AND msgid <= ?2 AND (instr(lower(msgid), ?3) > 0"       \
+	" FROM message_id WHERE msgid > ?1 AND msgid <= ?2 AND (names_in_id(msgid)"                \
 	" OR NOT EXISTS (SELECT 1 FROM message m WHERE m.id = message_id.message))"
 
 /* Of the ids after the one and up to the other. */
 static int sweep_page(struct store *store, const char *sql, const char *after, const char *last,
-                      const char *address, struct error *err)
+                      struct error *err)
 {
 	struct statement statement;
 	int status;
@@ -285,26 +285,23 @@ static int sweep_page(struct store *store, const char *sql, const char *after, c
 	statement_begin(&statement, store, sql);
 	bind_text(&statement, 1, after, MSGID_MAX_BYTES);
 	bind_text(&statement, 2, last, MSGID_MAX_BYTES);
-	bind_text(&statement, 3, address, KEPT_ADDRESS_BYTES);
 	status = statement_step(&statement, err);
 	statement_end(&statement);
 	return status;
 }
 
 /* Ids have no index by message, which would make the table half as large again: so all are seen. */
-int purge_ids(struct store *store, const char *address, struct error *err)
+int purge_ids(struct store *store, struct error *err)
 {
 	char *after = xstrdup(""), *last;
 	int status;
 
 	while ((status = next_page(store, after, &last, err)) > 0) {
-		status = sweep_page(store, "SELECT 1" IDS_TO_REMOVE " LIMIT 1", after, last,
-		                    address, err);
+		status = sweep_page(store, "SELECT 1" IDS_TO_REMOVE " LIMIT 1", after, last, err);
 		if (status > 0 && (status = purge_begin(store, err)) == 0)
-			status = purge_end(store,
-			                   sweep_page(store, "DELETE" IDS_TO_REMOVE, after, last,
-			                              address, err),
-			                   err);
+			status = purge_end(
+				store, sweep_page(store, "DELETE" IDS_TO_REMOVE, after, last, err),
+				err);
 		free(after);
 		after = last;
 		if (status < 0)
@@ -422,7 +419,8 @@ int store_purge_older(struct store *store, const struct string_list *accounts, i
 {
 	*out = (struct purged){0};
 	store->doing = "purge";
-	if ((!is_trial && store_run(store, "PRAGMA secure_delete = ON", err) < 0) ||
+	if (purge_names_begin(store, NULL, err) < 0 ||
+	    (!is_trial && store_run(store, "PRAGMA secure_delete = ON", err) < 0) ||
 	    remove_old(store, before, is_trial, out, err) < 0 ||
 	    remove_inboxes(store, accounts, before, is_trial, out, err) < 0)
 		return -1;
@@ -440,7 +438,7 @@ int store_purge_older(struct store *store, const struct string_list *accounts, i
 	                  before, err) < 0 ||
 	    remove_listed(store, "SELECT DISTINCT day FROM account_day WHERE day < ?1 / 86400",
 	                  "DELETE FROM account_day WHERE day = ?1", before, err) < 0 ||
-	    purge_ids(store, NULL, err) < 0)
+	    purge_ids(store, err) < 0)
 		return -1;
 	return purge_finish(store, out, err);
 }

@@ -15,7 +15,7 @@
  * whoever is stopped in between has removed a part, and removes the rest the next time.
  * What is removed is overwritten in the file (PRAGMA secure_delete), and the WAL emptied of it.
  *
- * With is_trial nothing is removed, and what would be is counted, mentions left out.
+ * With is_trial nothing is removed, and what would be is counted.
  */
 
 struct purged {
@@ -37,9 +37,9 @@ int store_purge_older(struct store *store, const struct string_list *accounts, i
                       bool is_trial, struct purged *out, struct error *err) MUST_CHECK;
 
 /*
- * Remove an address outside (any case): each conversation in which nobody else from
+ * Remove an address outside (any ASCII case, either spelling of its domain): each conversation in which nobody else from
  * outside takes part, and from all others his name, his texts, his waits, and every text in which
- * the address stands.  If the file holds it still, in parts that are not used, it is rewritten
+ * the address stands, of itself and not as a part of a longer one (in ids also behind a dot).  If the file holds it still, in parts that are not used, it is rewritten
  * under the write lock.
  */
 int store_purge_address(struct store *store, const struct config *config, const char *address,

@@ -14,6 +14,7 @@ struct search {
 	struct store *store;
 	const struct config *config;
 	char address[KEPT_ADDRESS_BYTES + 1]; /* lower case */
+	struct purge_names names;             /* of it */
 	struct purged *out;
 };
 
@@ -206,7 +207,8 @@ static int change_conversation(const struct search *search, int64_t conversation
 	return status < 0 ? -1 : 0;
 }
 
-static int count_conversation(const struct search *search, int64_t conversation, struct error *err)
+static int count_conversation(const struct search *search, int64_t conversation,
+                              struct id_list *gone, struct error *err)
 {
 	int others = has_others(search, conversation, err);
 	struct id_list messages = {0};
@@ -221,57 +223,69 @@ static int count_conversation(const struct search *search, int64_t conversation,
 		                        conversation, NULL, &messages, err);
 	search->out->conversations += status == 0;
 	search->out->messages += (int64_t)messages.count;
+	id_list_add(gone, conversation);
 	id_list_release(&messages);
 	return status;
 }
 
-/* What names the address wherever it stands: how it is found, and what becomes of it. */
+/*
+ * What names the address wherever it stands: how it is found, what becomes of it, and the
+ * conversation that it goes with (NULL: none).
+ */
 struct mention {
-	const char *last, *find, *change;
+	const char *last, *find, *change, *conversation;
 };
 
 static const struct mention mentions[] = {
 	{last_message,
          "SELECT id FROM message WHERE id > ?1 AND id <= ?2"
-         " AND instr(lower(coalesce(subject, '') || ' ' || coalesce(text, '') || ' ' ||"
-         " coalesce(msgid, '') || ' ' || coalesce(from_name, '') || ' ' ||"
-         " iif(owner = ?3 COLLATE NOCASE, ?3, '')), ?3) > 0",
+         " AND (names_address(subject) OR names_in_id(msgid) OR owner = ?3 COLLATE NOCASE OR"
+         " (coalesce(from_address, '') <> ?3 COLLATE NOCASE"
+         " AND (names_address(text) OR names_address(from_name))))",
          "UPDATE message SET"
-         " subject = iif(instr(lower(subject), ?2) > 0, '[removed]', subject),"
-         " text = iif(instr(lower(text), ?2) > 0, NULL, text),"
-         " msgid = iif(instr(lower(msgid), ?2) > 0, NULL, msgid),"
-         " from_name = iif(instr(lower(from_name), ?2) > 0, NULL, from_name),"
-         " owner = iif(owner = ?2 COLLATE NOCASE, NULL, owner) WHERE id = ?1"},
+         " subject = iif(names_address(subject), '[removed]', subject),"
+         " text = iif(names_address(text), NULL, text),"
+         " msgid = iif(names_in_id(msgid), NULL, msgid),"
+         " from_name = iif(names_address(from_name), NULL, from_name),"
+         " owner = iif(owner = ?2 COLLATE NOCASE, NULL, owner) WHERE id = ?1",
+         "SELECT conversation FROM message WHERE id = ?1"},
 	{last_conversation,
          "SELECT id FROM conversation WHERE id > ?1 AND id <= ?2"
-         " AND instr(lower(coalesce(subject, '') || ' ' || coalesce(reference, '') || ' ' ||"
-         " iif(owner = ?3 COLLATE NOCASE, ?3, '')), ?3) > 0",
+         " AND (names_address(subject) OR names_address(reference)"
+         " OR owner = ?3 COLLATE NOCASE)",
          "UPDATE conversation SET"
-         " subject = iif(instr(lower(subject), ?2) > 0, '[removed]', subject),"
-         " reference = iif(instr(lower(reference), ?2) > 0, NULL, reference),"
-         " owner = iif(owner = ?2 COLLATE NOCASE, NULL, owner) WHERE id = ?1"},
+         " subject = iif(names_address(subject), '[removed]', subject),"
+         " reference = iif(names_address(reference), NULL, reference),"
+         " owner = iif(owner = ?2 COLLATE NOCASE, NULL, owner) WHERE id = ?1",
+         "SELECT ?1"},
 	{last_failure,
          "SELECT id FROM failure WHERE id > ?1 AND id <= ?2"
-         " AND instr(lower(diagnostic), ?3) > 0",
-         "UPDATE failure SET diagnostic = NULL WHERE id = ?1"},
+         " AND ?3 IS NOT NULL AND names_address(diagnostic)",
+         "UPDATE failure SET diagnostic = NULL WHERE id = ?1",
+         "SELECT m.conversation FROM failure f JOIN message m ON m.id = f.message"
+         " WHERE f.id = ?1"},
 	{last_letter,
          "SELECT id FROM letter WHERE id > ?1 AND id <= ?2 AND ?3 IN (recipient, sender)",
-         "DELETE FROM letter WHERE id = ?1"},
+         "DELETE FROM letter WHERE id = ?1",
+         "SELECT m.conversation FROM letter l JOIN message m ON m.id = l.message"
+         " WHERE l.id = ?1"},
 	{last_letter,
          "SELECT id FROM letter WHERE id > ?1 AND id <= ?2"
-         " AND instr(lower(coalesce(named_ids, '') || ' ' || coalesce(detail, '')), ?3) > 0",
-         "UPDATE letter SET named_ids = iif(instr(lower(named_ids), ?2) > 0, NULL, named_ids),"
-         " detail = iif(instr(lower(detail), ?2) > 0, NULL, detail) WHERE id = ?1"},
+         " AND ?3 IS NOT NULL AND (names_in_id(named_ids) OR names_address(detail))",
+         "UPDATE letter SET named_ids = iif(names_in_id(named_ids), NULL, named_ids),"
+         " detail = iif(names_address(detail), NULL, detail) WHERE id = ?1",
+         "SELECT m.conversation FROM letter l JOIN message m ON m.id = l.message"
+         " WHERE l.id = ?1"},
 	{last_notice, "SELECT id FROM notice WHERE id > ?1 AND id <= ?2 AND recipient = ?3",
-         "DELETE FROM notice WHERE id = ?1"},
+         "DELETE FROM notice WHERE id = ?1", NULL},
 };
 
 /* Of tables that are small. */
 static const char *const small_mentions[] = {
-	"UPDATE trouble SET detail = '[removed]' WHERE instr(lower(detail), ?1) > 0",
-	"UPDATE inbox SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
-	"UPDATE relay SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
-	"UPDATE upkeep SET error = '[removed]' WHERE instr(lower(error), ?1) > 0",
+	"UPDATE trouble SET detail = '[removed]' WHERE names_address(detail)",
+	"UPDATE inbox SET error = '[removed]' WHERE names_address(error)",
+	"UPDATE relay SET error = '[removed]' WHERE names_address(error)",
+	"UPDATE upkeep SET error = '[removed]' WHERE names_address(error)",
 	"UPDATE action_done SET done_by = '' WHERE done_by = ?1 COLLATE NOCASE",
 };
 
@@ -314,7 +328,8 @@ static int remove_small_mentions(const struct search *search, struct error *err)
 		struct statement change;
 
 		statement_begin(&change, search->store, small_mentions[i]);
-		bind_text(&change, 1, search->address, KEPT_ADDRESS_BYTES);
+		if (sqlite3_bind_parameter_count(change.raw) > 0)
+			bind_text(&change, 1, search->address, KEPT_ADDRESS_BYTES);
 		status = statement_run(&change, err);
 	}
 	return purge_end(search->store, status, err);
@@ -336,11 +351,46 @@ static int remove_mentions(const struct search *search, struct error *err)
 	return remove_small_mentions(search, err);
 }
 
-static void lower(char *bytes, size_t length)
+/* Is the conversation that a mention goes with among those?  1, 0 or -1. */
+static int goes_with(struct store *store, const struct mention *mention, int64_t id,
+                     const struct id_list *conversations, struct error *err)
 {
-	for (size_t i = 0; i < length; i++)
-		if (bytes[i] >= 'A' && bytes[i] <= 'Z')
-			bytes[i] = (char)(bytes[i] - 'A' + 'a');
+	struct statement query;
+	int64_t conversation = 0;
+	int status;
+
+	if (mention->conversation == NULL || conversations->count == 0)
+		return 0;
+	statement_begin(&query, store, mention->conversation);
+	bind_int(&query, 1, id);
+	status = statement_step(&query, err);
+	if (status > 0)
+		conversation = column_int(&query, 0);
+	statement_end(&query);
+	if (status <= 0)
+		return status;
+	return bsearch(&conversation, conversations->items, conversations->count,
+	               sizeof(conversation), compare_ids) != NULL;
+}
+
+/* Those that stay when these conversations are gone. */
+static int count_mentions(const struct search *search, const struct id_list *gone,
+                          struct error *err)
+{
+	for (size_t i = 0; i < sizeof(mentions) / sizeof(mentions[0]); i++) {
+		const struct mention *mention = &mentions[i];
+		struct id_list ids = {0};
+		int status = find_all(search, mention->last, mention->find, &ids, err);
+
+		for (size_t j = 0; j < ids.count && status >= 0; j++) {
+			status = goes_with(search->store, mention, ids.items[j], gone, err);
+			search->out->mentions += status == 0;
+		}
+		id_list_release(&ids);
+		if (status < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /*
@@ -349,7 +399,7 @@ static void lower(char *bytes, size_t length)
  */
 static int file_holds(const struct search *search, struct error *err)
 {
-	size_t overlap = strlen(search->address) - 1;
+	size_t overlap = purge_names_overlap();
 	char *bytes = xmalloc(CHUNK_BYTES);
 	sqlite3_int64 size = 0, at = 0;
 	sqlite3_file *file = NULL;
@@ -362,9 +412,8 @@ static int file_holds(const struct search *search, struct error *err)
 		size_t length = size - at < CHUNK_BYTES ? (size_t)(size - at) : CHUNK_BYTES;
 
 		code = file->pMethods->xRead(file, bytes, (int)length, at);
-		lower(bytes, length);
 		found = code == SQLITE_OK &&
-		        memmem(bytes, length, search->address, strlen(search->address)) != NULL;
+		        purge_names_stand(&search->names, bytes, length, PURGE_BYTES);
 		at += (sqlite3_int64)(length == CHUNK_BYTES ? length - overlap : length);
 	}
 	free(bytes);
@@ -396,8 +445,7 @@ static int remove_all(const struct search *search, const struct id_list *convers
 	for (size_t i = 0; i < conversations->count; i++)
 		if (change_conversation(search, conversations->items[i], err) < 0)
 			return -1;
-	if (remove_mentions(search, err) < 0 ||
-	    purge_ids(search->store, search->address, err) < 0 ||
+	if (remove_mentions(search, err) < 0 || purge_ids(search->store, err) < 0 ||
 	    purge_finish(search->store, search->out, err) < 0)
 		return -1;
 	found = file_holds(search, err);
@@ -406,24 +454,44 @@ static int remove_all(const struct search *search, const struct id_list *convers
 	return found < 0 ? -1 : 0;
 }
 
+/* What remove_all() would do. */
+static int count_all(const struct search *search, const struct id_list *conversations,
+                     struct error *err)
+{
+	struct id_list gone = {0};
+	int status = 0;
+
+	for (size_t i = 0; i < conversations->count && status == 0; i++)
+		status = count_conversation(search, conversations->items[i], &gone, err);
+	if (status == 0)
+		status = count_mentions(search, &gone, err);
+	id_list_release(&gone);
+	return status;
+}
+
 int store_purge_address(struct store *store, const struct config *config, const char *address,
                         bool is_trial, struct purged *out, struct error *err)
 {
 	struct search search = {.store = store, .config = config, .out = out};
 	struct id_list conversations = {0};
+	struct error ignored;
 	int status = -1;
 
 	*out = (struct purged){0};
 	address_key(search.address, address);
+	purge_names_set(&search.names, search.address);
 	store->doing = "purge";
 	if (search.address[0] == '\0')
 		return error_set(err, ERROR_PERMANENT, "cannot purge an empty address");
-	if (is_trial || store_run(store, "PRAGMA secure_delete = ON", err) == 0)
+	if (purge_names_begin(store, &search.names, err) == 0 &&
+	    (is_trial || store_run(store, "PRAGMA secure_delete = ON", err) == 0))
 		status = find_conversations(&search, &conversations, err);
-	for (size_t i = 0; i < conversations.count && status == 0 && is_trial; i++)
-		status = count_conversation(&search, conversations.items[i], err);
-	if (status == 0 && !is_trial)
-		status = remove_all(&search, &conversations, err);
+	if (status == 0)
+		status = is_trial ? count_all(&search, &conversations, err)
+		                  : remove_all(&search, &conversations, err);
 	id_list_release(&conversations);
+	/* What it looks for ends here. */
+	if (purge_names_begin(store, NULL, &ignored) < 0 && status == 0)
+		status = error_set(err, ERROR_TEMPORARY, "%s", ignored.text);
 	return status;
 }

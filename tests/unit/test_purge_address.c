@@ -2,6 +2,7 @@
 
 #include "lib/base/buffer.h"
 #include "lib/store/purge.h"
+#include "lib/store/purge_internal.h"
 
 /* Removing all that is known of a person. */
 
@@ -321,6 +322,85 @@ static void every_column_of_text_is_thought_of(void **state)
 	sqlite3_finalize(raw);
 }
 
+/* What is found in a text, by the three ways to look. */
+static void what_names_him(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_address, is_id, is_bytes;
+	} rows[] = {
+		{"bob@example.org", true, true, true},
+		{"Mail <BOB@Example.ORG>.", true, true, true},
+		{"to bob@example.org.", true, true, true},
+		{"to bob@example.org, at once", true, true, true},
+		{"\"bob@example.org\"", true, true, true},
+		{"jimbob@example.org", false, false, true},
+		{"jim+bob@example.org", false, false, true},
+		{"jim.bob@example.org", false, true, true},
+		{"<77.bob@example.org>", false, true, true},
+		{"<77-bob@example.org>", false, false, true},
+		{"bob@example.org.uk", false, false, true},
+		{"bob@example.organic", false, false, true},
+		{"bob@example.org-x", false, false, true},
+		{"bob@xexample.org", false, false, false},
+		{"jimbob@example.org, bob@example.org", true, true, true},
+		{"cut off: bob@example.o", true, true, false},
+		{"cut off: bob@", false, false, false},
+		{"bob at example.org", false, false, false},
+		{"@example.org", false, false, false},
+		{"", false, false, false},
+	};
+	struct purge_names names;
+
+	(void)state;
+	purge_names_set(&names, BOB);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *text = rows[i].text;
+		size_t length = strlen(text);
+
+		if (purge_names_stand(&names, text, length, PURGE_ADDRESS) != rows[i].is_address ||
+		    purge_names_stand(&names, text, length, PURGE_ID) != rows[i].is_id ||
+		    purge_names_stand(&names, text, length, PURGE_BYTES) != rows[i].is_bytes)
+			fail_msg("%s", text);
+	}
+	purge_names_set(&names, "bob@xn--bcher-kva.example");
+	for (enum purge_match match = PURGE_ADDRESS; match <= PURGE_BYTES; match++) {
+		assert_true(purge_names_stand(&names,
+		                              "bob@b\xc3\xbc"
+		                              "cher.example",
+		                              19, match));
+		assert_true(purge_names_stand(&names, "bob@XN--bcher-kva.example", 25, match));
+		assert_false(purge_names_stand(&names, "bob@bucher.example", 18, match));
+	}
+	assert_true(purge_names_stand(&names,
+	                              "bob@b\xc3\xbc"
+	                              "cher.exampleX",
+	                              20, PURGE_BYTES));
+}
+
+/* Whose address only ends like his keeps his texts, and his thread. */
+static void who_is_called_alike_keeps_all(void **state)
+{
+	struct purged trial, purged;
+
+	(void)state;
+	write_mail("<77.jimbob@example.org>", "jimbob@example.org", NULL, 0,
+	           "Ask jimbob@example.org");
+	run_sql(fixture.store, "UPDATE message SET subject = 'of jimbob@example.org'");
+	write_mail("<1@example.com>", "other@example.com", NULL, 0, "Ask bob@example.org");
+	trial = purge(BOB, true);
+	purged = purge(BOB, false);
+	assert_int_equal(purged.mentions, 1);
+	assert_int_equal(trial.mentions, 1);
+	count_is(fixture.store,
+	         "SELECT count(*) FROM message WHERE msgid = '<77.jimbob@example.org>'"
+	         " AND text = 'Ask jimbob@example.org' AND subject = 'of jimbob@example.org'",
+	         1);
+	count_is(fixture.store,
+	         "SELECT count(*) FROM message_id WHERE msgid = '<77.jimbob@example.org>'", 1);
+	count_is(fixture.store, "SELECT count(*) FROM message WHERE text IS NULL", 1);
+}
+
 /* Rows that moved between pages leave pieces where nothing stands: many make that sure. */
 static void nothing_of_him_stays_in_unused_parts_of_the_file(void **state)
 {
@@ -331,7 +411,7 @@ static void nothing_of_him_stays_in_unused_parts_of_the_file(void **state)
 		char msgid[60], text[800];
 
 		memset(text, 'x', sizeof(text));
-		snprintf(text + i * 2, 30, "%s", BOB);
+		snprintf(text + i * 2, 30, " %s", BOB);
 		text[sizeof(text) - 1] = '\0';
 		snprintf(msgid, sizeof(msgid), "<%d.%s>", i * 7919 % 300, BOB);
 		write_mail(msgid, i % 2 ? BOB : OTHER, i % 3 ? BOB : NULL, 0, text);
@@ -380,6 +460,8 @@ int main(void)
 		EACH(who_has_a_longer_address_is_left_alone),
 		EACH(his_address_goes_from_every_text),
 		EACH(every_column_of_text_is_thought_of),
+		cmocka_unit_test(what_names_him),
+		EACH(who_is_called_alike_keeps_all),
 		EACH(nothing_of_him_stays_in_unused_parts_of_the_file),
 		EACH(who_reads_all_the_time_is_said),
 	};
