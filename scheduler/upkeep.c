@@ -22,6 +22,9 @@
 #define WRITE_MS     30000
 #define CHECK_MAX_MS (3600 * 1000)
 
+/* A clock that is ahead would make all mail old: after such a leap nothing is removed. */
+#define LEAP_S (7 * CIVIL_DAY_S)
+
 /* All that the thread needs, since a reload replaces the configuration. */
 struct upkeep_job {
 	pthread_t thread;
@@ -31,6 +34,8 @@ struct upkeep_job {
 	int64_t backups, retention_s;
 	struct string_list accounts;
 	int64_t night_at;
+	bool wants_purge;
+	int64_t leap_s;             /* since anything was done at night, if that is much; or 0 */
 	int64_t began_at, began_ms; /* by both clocks */
 };
 
@@ -81,6 +86,12 @@ static int purge(const struct upkeep_job *job, struct store *store, struct error
 {
 	struct purged purged;
 
+	if (job->leap_s > 0)
+		return error_set(
+			err, ERROR_TEMPORARY,
+			"nothing is removed tonight, since nothing was done at night for %" PRId64
+			" days: is the clock right?",
+			job->leap_s / CIVIL_DAY_S);
 	if (store_purge_older(store, &job->accounts, job_now(job) - job->retention_s, false,
 	                      &purged, err) < 0)
 		return -1;
@@ -138,8 +149,8 @@ static int run_task(struct upkeep_job *job, struct store *store, enum upkeep_tas
 	return status;
 }
 
-/* Was the store found whole this night? */
-static bool is_whole(struct store *store, int64_t night_at)
+/* Did it go well this night, whoever did it? */
+static bool is_done(struct store *store, enum upkeep_task task, int64_t night_at)
 {
 	struct upkeep_row rows[UPKEEP_TASKS];
 	struct error err;
@@ -149,7 +160,7 @@ static bool is_whole(struct store *store, int64_t night_at)
 		log_warning("%s", err.text);
 		return false;
 	}
-	is_it = rows[UPKEEP_CHECK].error == NULL && rows[UPKEEP_CHECK].done_at >= night_at;
+	is_it = rows[task].error == NULL && rows[task].done_at >= night_at;
 	upkeep_rows_release(rows);
 	return is_it;
 }
@@ -165,9 +176,11 @@ static void *run_job(void *context)
 		log_warning("%s", err.text);
 	} else {
 		store_set_stop(store, &job->is_stopping);
-		if (run_task(job, store, UPKEEP_CHECK) == 0 && is_whole(store, job->night_at) &&
-		    (job->backups == 0 || run_task(job, store, UPKEEP_BACKUP) == 0) &&
-		    job->retention_s > 0)
+		if (run_task(job, store, UPKEEP_CHECK) == 0 &&
+		    is_done(store, UPKEEP_CHECK, job->night_at) &&
+		    (job->backups == 0 || (run_task(job, store, UPKEEP_BACKUP) == 0 &&
+		                           is_done(store, UPKEEP_BACKUP, job->night_at))) &&
+		    job->wants_purge)
 			run_task(job, store, UPKEEP_PURGE);
 		store_close(store);
 	}
@@ -185,8 +198,27 @@ static void job_free(struct upkeep_job *job)
 	free(job);
 }
 
+static int64_t believed(int64_t moment, int64_t now)
+{
+	return moment <= now + CIVIL_DAY_S ? moment : 0;
+}
+
+/* How long nothing was done at night, if that is much; else 0. */
+static int64_t leap(const struct upkeep_row rows[UPKEEP_TASKS], int64_t now)
+{
+	int64_t last = 0;
+
+	for (int i = 0; i < UPKEEP_TASKS; i++) {
+		if (believed(rows[i].tried_at, now) > last)
+			last = rows[i].tried_at;
+		if (believed(rows[i].done_at, now) > last)
+			last = rows[i].done_at;
+	}
+	return last > 0 && now - last > LEAP_S ? now - last : 0;
+}
+
 static int begin_job(struct upkeep *upkeep, const struct config *config, int64_t night_at,
-                     int64_t now, struct error *err)
+                     const struct upkeep_row rows[UPKEEP_TASKS], int64_t now, struct error *err)
 {
 	struct upkeep_job *job = xzalloc(sizeof(*job));
 	int number;
@@ -200,6 +232,10 @@ static int begin_job(struct upkeep *upkeep, const struct config *config, int64_t
 	for (size_t i = 0; i < config->account_count; i++)
 		string_list_add(&job->accounts, config->accounts[i].name);
 	job->night_at = night_at;
+	/* Not again in the same night: so a clock that leapt has a day to be put right. */
+	job->wants_purge =
+		config->retention_s > 0 && believed(rows[UPKEEP_PURGE].tried_at, now) < night_at;
+	job->leap_s = leap(rows, now);
 	job->began_at = now;
 	job->began_ms = store_clock_ms();
 	number = pthread_create(&job->thread, NULL, run_job, job);
@@ -210,6 +246,16 @@ static int begin_job(struct upkeep *upkeep, const struct config *config, int64_t
 	}
 	upkeep->job = job;
 	return 0;
+}
+
+/* What follows one that failed waits until that went well. */
+static bool may_follow(const struct upkeep_row rows[UPKEEP_TASKS],
+                       const bool is_wanted[UPKEEP_TASKS], enum upkeep_task task, int64_t night_at)
+{
+	for (enum upkeep_task before = 0; before < task; before++)
+		if (is_wanted[before] && rows[before].done_at < night_at)
+			return false;
+	return task != UPKEEP_PURGE || rows[task].tried_at < night_at;
 }
 
 static int look(struct upkeep *upkeep, const struct config *config, struct store *store,
@@ -223,19 +269,21 @@ static int look(struct upkeep *upkeep, const struct config *config, struct store
 	int64_t night_at = upkeep_night(config->zone, now);
 	struct upkeep_row rows[UPKEEP_TASKS];
 	bool is_due = false, is_set = true;
+	int status = 0;
 
 	if (store_read_upkeep(store, rows, err) < 0)
 		return -1;
 	for (int i = 0; i < UPKEEP_TASKS; i++) {
 		is_set = is_set && rows[i].is_there == is_wanted[i];
-		/* What follows a check that failed waits for one that does not. */
 		is_due = is_due || (is_wanted[i] && upkeep_is_due(&rows[i], night_at, now) &&
-		                    (i == UPKEEP_CHECK || rows[UPKEEP_CHECK].done_at >= night_at));
+		                    may_follow(rows, is_wanted, (enum upkeep_task)i, night_at));
 	}
+	if (!is_set)
+		status = store_set_upkeep(store, is_wanted, now, store_clock_ms() + NOTE_MS, err);
+	if (status == 0 && is_due)
+		status = begin_job(upkeep, config, night_at, rows, now, err);
 	upkeep_rows_release(rows);
-	if (!is_set && store_set_upkeep(store, is_wanted, now, store_clock_ms() + NOTE_MS, err) < 0)
-		return -1;
-	return is_due ? begin_job(upkeep, config, night_at, now, err) : 0;
+	return status < 0 ? -1 : 0;
 }
 
 static void end_job(struct upkeep *upkeep)

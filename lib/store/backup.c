@@ -339,6 +339,19 @@ static int compare_newest_first(const void *a, const void *b)
 	return -strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Those that a clock that was ahead has named, behind those before this one. */
+static void put_future_last(struct string_list *names, const char *made)
+{
+	struct string_list ordered = {0};
+
+	for (int is_future = 0; is_future <= 1; is_future++)
+		for (size_t i = 0; i < names->count; i++)
+			if ((strcmp(names->items[i], made) > 0) == is_future)
+				string_list_add(&ordered, names->items[i]);
+	string_list_release(names);
+	*names = ordered;
+}
+
 int backup_remove_older(const char *made, size_t kept, size_t *removed_out, struct error *err)
 {
 	char *directory = xstrdup(made), *slash = strrchr(directory, '/');
@@ -356,8 +369,8 @@ int backup_remove_older(const char *made, size_t kept, size_t *removed_out, stru
 		rc = fail_errno(directory, errno, err);
 	if (names.count > 0)
 		qsort(names.items, names.count, sizeof(*names.items), compare_newest_first);
+	put_future_last(&names, slash + 1);
 	for (size_t i = 0; i < names.count && rc == 0; i++) {
-		/* A clock that was wrong may have named others as newer than that one. */
 		int found = strcmp(names.items[i], slash + 1) == 0
 		                    ? 0
 		                    : clear(fd, names.items[i], true);

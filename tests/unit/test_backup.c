@@ -296,6 +296,22 @@ static bool is_there(const char *name)
 	return is_it;
 }
 
+/* One that a clock which was ahead has named takes the place of no later one. */
+static void those_of_the_future_are_the_oldest(void **state)
+{
+	char *names[4];
+	static const int64_t days[] = {800, 0, 1, 2}; /* in the order in which they are made */
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		names[i] = back_up(NOW + days[i] * 86400);
+	assert_int_equal(remove_older(names[3], 3), 1);
+	assert_int_equal(access(names[0], F_OK), -1);
+	assert_int_equal(access(names[1], F_OK), 0);
+	for (int i = 0; i < 4; i++)
+		free(names[i]);
+}
+
 static void the_newest_are_kept_and_others_left_alone(void **state)
 {
 	static const char *const others[] = {"rejoinder-20200101-000000.old", "rejoinder-2020",
@@ -372,6 +388,7 @@ int main(void)
 		EACH(one_is_made_at_a_time),
 		EACH(a_damaged_store_makes_none),
 		EACH(a_row_that_no_table_may_have_is_damage),
+		EACH(those_of_the_future_are_the_oldest),
 		EACH(the_newest_are_kept_and_others_left_alone),
 		EACH(the_one_just_made_stays_whatever_the_clock_said_before),
 		EACH(whoever_is_stopped_leaves_nothing),

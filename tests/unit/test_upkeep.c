@@ -270,7 +270,8 @@ static void what_fails_is_told_and_tried_again(void **state)
 	failed("backup", "cannot read");
 	assert_int_equal(count_backups(), 0);
 	assert_int_equal(done_at("check"), NIGHT);
-	assert_int_equal(done_at("purge"), NIGHT);
+	/* Nothing is purged that was not backed up. */
+	assert_int_equal(done_at("purge"), 0);
 	assert_false(work(NIGHT + HOUR / 2));
 	/* What was said stays until it has gone well. */
 	assert_true(work(NIGHT + HOUR));
@@ -279,8 +280,54 @@ static void what_fails_is_told_and_tried_again(void **state)
 	assert_true(work(NIGHT + 2 * HOUR));
 	count_is(fixture.store, "SELECT count(*) FROM upkeep WHERE error IS NULL", 3);
 	assert_int_equal(done_at("backup"), NIGHT + 2 * HOUR);
+	assert_int_equal(done_at("purge"), NIGHT + 2 * HOUR);
 	assert_int_equal(done_at("check"), NIGHT);
 	assert_int_equal(count_backups(), 1);
+}
+
+/* Conversations of the day before the night in which nobody waits. */
+static void record_what_may_go(void)
+{
+	char sql[200];
+
+	record_many(&fixture, 1, 10);
+	snprintf(sql, sizeof(sql), "DELETE FROM wait; UPDATE conversation SET updated_at = %d",
+	         (int)(NIGHT - DAY));
+	run_sql(fixture.store, sql);
+}
+
+/* To a clock that is years ahead all mail is old. */
+static void a_clock_that_leaps_costs_no_mail(void **state)
+{
+	const int64_t leap = 800 * DAY;
+
+	(void)state;
+	record_what_may_go();
+	work(NIGHT - HOUR);
+	assert_true(work(NIGHT));
+	assert_true(work(NIGHT + leap));
+	failed("purge", "is the clock right");
+	assert_int_equal(done_at("backup"), NIGHT + leap);
+	/* Nor an hour later. */
+	assert_false(work(NIGHT + leap + HOUR));
+	assert_false(work(NIGHT + leap + 20 * HOUR));
+	count_is(fixture.store, "SELECT count(*) FROM message", 10);
+	/* It was put right. */
+	assert_true(work(NIGHT + DAY));
+	assert_int_equal(done_at("purge"), NIGHT + DAY);
+	count_is(fixture.store, "SELECT count(*) FROM message", 10);
+}
+
+static void a_machine_that_was_off_for_long_purges_the_next_night(void **state)
+{
+	(void)state;
+	record_what_may_go();
+	work(NIGHT - HOUR);
+	assert_true(work(NIGHT));
+	assert_true(work(NIGHT + 800 * DAY));
+	assert_true(work(NIGHT + 801 * DAY));
+	assert_int_equal(done_at("purge"), NIGHT + 801 * DAY);
+	count_is(fixture.store, "SELECT count(*) FROM message", 0);
 }
 
 static void a_damaged_store_costs_no_good_backup(void **state)
@@ -402,6 +449,8 @@ int main(void)
 		EACH(of_two_schedulers_one_does_it),
 		EACH(who_died_in_the_middle_is_followed_an_hour_later),
 		EACH(what_fails_is_told_and_tried_again),
+		EACH(a_clock_that_leaps_costs_no_mail),
+		EACH(a_machine_that_was_off_for_long_purges_the_next_night),
 		EACH(a_damaged_store_costs_no_good_backup),
 		EACH(a_copy_that_is_damaged_costs_none_either),
 		EACH(only_what_is_wanted_is_done),
