@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -198,9 +199,13 @@ static int sync_directory(const char *directory)
 	return rc;
 }
 
-/* Owner, group and mode of the new file are right before it has its name. */
+/*
+ * Owner, group and mode of the new file are right before it has its name: those of the file
+ * that was there, and a new one may be read by the group of its directory.
+ */
 static int fill_new_file(int fd, const struct stat *like, const char *text, size_t length)
 {
+	mode_t mode = S_ISREG(like->st_mode) ? like->st_mode & KEY_FILE_MODE : KEY_FILE_MODE;
 	struct stat made;
 
 	if (fstat(fd, &made) != 0)
@@ -208,9 +213,30 @@ static int fill_new_file(int fd, const struct stat *like, const char *text, size
 	if ((made.st_uid != like->st_uid || made.st_gid != like->st_gid) &&
 	    fchown(fd, like->st_uid, like->st_gid) != 0)
 		return -1;
-	if (fchmod(fd, KEY_FILE_MODE) != 0 || write_all(fd, text, length) != 0)
+	if (fchmod(fd, mode | S_IRUSR) != 0 || write_all(fd, text, length) != 0)
 		return -1;
 	return fsync(fd);
+}
+
+/* Who reads the key file to write it anew is alone: else a key that was retired came back. */
+static int lock_file(const char *path, struct error *err)
+{
+	char *path_copy = xstrdup(path);
+	int fd = open(dirname(path_copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX) != 0)
+		error_set(err, ERROR_CONFIG, "%s: cannot lock its directory: %s", path,
+		          strerror(errno));
+	free(path_copy);
+	return fd;
+}
+
+/* The file that a path leads to: a link stays one. A heap string. */
+static char *real_path(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real != NULL ? real : xstrdup(path);
 }
 
 /* Put a file of this text in the place of path, whole or not at all. */
@@ -222,6 +248,12 @@ static int replace_file(const char *path, const char *text, size_t length, struc
 	struct stat like;
 	int fd = -1, rc = -1;
 
+	/* No program would read it. */
+	if (length > KEY_FILE_MAX_BYTES) {
+		error_set(err, ERROR_CONFIG, "%s: it would be over %d bytes: shorten its comments",
+		          path, KEY_FILE_MAX_BYTES);
+		goto out;
+	}
 	if (stat(path, &like) != 0 && stat(directory, &like) != 0) {
 		error_set(err, ERROR_CONFIG, "%s: cannot make the key file: %s", path,
 		          strerror(errno));
@@ -254,7 +286,7 @@ out:
 	return rc;
 }
 
-int keyring_add(const char *path, int64_t now, char *id_out, struct error *err)
+static int add(const char *path, int64_t now, char *id_out, struct error *err)
 {
 	char line[KEY_LINE_CHARS + 2];
 	struct keyring keyring = {0};
@@ -292,6 +324,18 @@ out:
 	buffer_release(&text);
 	digest_wipe(line, sizeof(line));
 	keyring_wipe(&keyring);
+	return rc;
+}
+
+int keyring_add(const char *path, int64_t now, char *id_out, struct error *err)
+{
+	char *real = real_path(path);
+	int locked = lock_file(real, err);
+	int rc = locked >= 0 ? add(real, now, id_out, err) : -1;
+
+	if (locked >= 0)
+		close(locked);
+	free(real);
 	return rc;
 }
 
@@ -333,7 +377,7 @@ static int find_removable(const char *text, size_t length, char id, const char *
 	return rc;
 }
 
-int keyring_remove(const char *path, char id, struct error *err)
+static int remove_key(const char *path, char id, struct error *err)
 {
 	struct buffer text;
 	char *old;
@@ -353,6 +397,18 @@ int keyring_remove(const char *path, char id, struct error *err)
 	secret_free(old, length);
 	digest_wipe(text.data, text.length);
 	buffer_release(&text);
+	return rc;
+}
+
+int keyring_remove(const char *path, char id, struct error *err)
+{
+	char *real = real_path(path);
+	int locked = lock_file(real, err);
+	int rc = locked >= 0 ? remove_key(real, id, err) : -1;
+
+	if (locked >= 0)
+		close(locked);
+	free(real);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/secret.h"
@@ -259,7 +260,71 @@ static void the_file_keeps_its_owner_and_group(void **state)
 	assert_int_equal(keyring_add(path, NOW, &id, &err), 0);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_uid, geteuid() == 0 ? 65534 : geteuid());
-	assert_int_equal(status.st_mode & 07777, 0640);
+	assert_int_equal(status.st_mode & 07777, 0600);
+}
+
+static void a_link_stays_one(void **state)
+{
+	struct error err = {0};
+	struct stat status;
+	char target[sizeof(path) + 10], id;
+
+	(void)state;
+	snprintf(target, sizeof(target), "%s.real", path);
+	write_file(KEY_B, 0600);
+	assert_int_equal(rename(path, target), 0);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(keyring_add(path, NOW, &id, &err), 0);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	assert_int_equal(keyring_remove(path, 'b', &err), 1);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	assert_int_equal(unlink(target), 0);
+}
+
+static void several_at_once_lose_nothing(void **state)
+{
+	enum { ADDERS = 8 };
+	struct keyring keyring;
+	struct error err = {0};
+	pid_t children[ADDERS];
+	int status;
+	char id;
+
+	(void)state;
+	write_file(KEY_B, 0600);
+	for (int i = 0; i < ADDERS; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			_exit(keyring_add(path, NOW, &id, &err) != 0);
+		assert_true(children[i] > 0);
+	}
+	for (int i = 0; i < ADDERS; i++) {
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(keyring_load(&keyring, path, &err), 0);
+	assert_int_equal(keyring.count, 1 + ADDERS);
+}
+
+/* Afterwards no program could read it. */
+static void a_file_that_would_be_too_long_is_left(void **state)
+{
+	struct error err = {0};
+	struct keyring keyring;
+	char *text = malloc(65536 + 1), id;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '#', 65536 - sizeof(KEY_B));
+	snprintf(text + 65536 - sizeof(KEY_B), sizeof(KEY_B) + 1, "\n%s", KEY_B);
+	write_file(text, 0600);
+	free(text);
+	assert_int_equal(keyring_load(&keyring, path, &err), 0);
+	assert_int_equal(keyring_add(path, NOW, &id, &err), -1);
+	assert_non_null(strstr(err.text, "shorten its comments"));
+	assert_int_equal(keyring_load(&keyring, path, &err), 0);
 }
 
 static void readers_see_a_whole_file_whenever_they_look(void **state)
@@ -415,6 +480,9 @@ int main(void)
 		IN_DIRECTORY(the_first_key_makes_the_file),
 		IN_DIRECTORY(a_new_key_stands_first_and_nothing_is_lost),
 		IN_DIRECTORY(the_file_keeps_its_owner_and_group),
+		IN_DIRECTORY(a_link_stays_one),
+		IN_DIRECTORY(several_at_once_lose_nothing),
+		IN_DIRECTORY(a_file_that_would_be_too_long_is_left),
 		IN_DIRECTORY(readers_see_a_whole_file_whenever_they_look),
 		IN_DIRECTORY(sixteen_keys_are_enough),
 		IN_DIRECTORY(a_bad_file_is_not_written_over),
