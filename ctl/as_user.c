@@ -31,6 +31,20 @@ static int become(const struct passwd *user, struct error *err)
 	                 strerror(errno));
 }
 
+int as_owner(const struct stat *of, struct error *err)
+{
+	const struct passwd *user = getpwuid(of->st_uid);
+
+	if (geteuid() != 0 || of->st_uid == 0)
+		return 0;
+	if (user != NULL)
+		return become(user, err);
+	if (setgroups(0, NULL) == 0 && setgid(of->st_gid) == 0 && setuid(of->st_uid) == 0)
+		return 0;
+	return error_set(err, ERROR_TEMPORARY, "become user %u: %s", (unsigned)of->st_uid,
+	                 strerror(errno));
+}
+
 static void work_in_child(const struct passwd *user, int (*work)(void *context, struct error *err),
                           void *context, int timeout_ms, int fd)
 {

@@ -2,6 +2,7 @@
 #define REJOINDER_CTL_AS_USER_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "lib/base/error.h"
 
@@ -20,5 +21,8 @@ bool as_user_can(const char *user);
  */
 int as_user(const char *user, int (*work)(void *context, struct error *err), void *context,
             int timeout_ms, struct error *err) MUST_CHECK;
+
+/* For the rest of the process root is whoever owns that file or directory; root stays root. */
+int as_owner(const struct stat *of, struct error *err) MUST_CHECK;
 
 #endif

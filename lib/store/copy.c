@@ -113,6 +113,43 @@ static int check(struct store *store, const char *path, struct error *err)
 	return status;
 }
 
+/* What changes with every message. A heap string, or NULL. */
+static char *state_of(struct store *store)
+{
+	struct statement query;
+	struct error ignored;
+	char *state = NULL;
+
+	statement_begin(
+		&query, store,
+		"SELECT printf('%d %d %d', (SELECT count(*) FROM message),"
+		" (SELECT max(id) FROM message), (SELECT max(updated_at) FROM conversation))");
+	if (statement_step(&query, &ignored) > 0)
+		state = column_copy(&query, 0);
+	statement_end(&query);
+	return state;
+}
+
+bool copy_is_current(struct store *store, const char *path)
+{
+	struct store copy = {.path = (char *)path, .mode = STORE_READ, .doing = "check the copy"};
+	char *now = NULL, *then = NULL;
+	struct error ignored;
+	bool is_current;
+
+	if (access(path, F_OK) == 0 && check(store, path, &ignored) == 0 &&
+	    sqlite3_open_v2(path, &copy.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+	            SQLITE_OK) {
+		now = state_of(store);
+		then = state_of(&copy);
+	}
+	is_current = now != NULL && then != NULL && strcmp(now, then) == 0;
+	sqlite3_close(copy.db);
+	free(now);
+	free(then);
+	return is_current;
+}
+
 int copy_sync_directory(const char *path)
 {
 	char *copy = xstrdup(path);

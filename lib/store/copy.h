@@ -1,6 +1,7 @@
 #ifndef REJOINDER_STORE_COPY_H
 #define REJOINDER_STORE_COPY_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "lib/base/error.h"
@@ -21,6 +22,9 @@ int copy_make(struct store *store, const char *path, mode_t mode, struct error *
 /* The same, but that the file has its name only when it is whole. One at a time. */
 int copy_make_whole(struct store *store, const char *path, mode_t mode,
                     struct error *err) MUST_CHECK;
+
+/* Is the file there a whole copy of the store as it is now: of its schema, the same messages? */
+bool copy_is_current(struct store *store, const char *path);
 
 /* Sync the directory that a path stands in. 0 or -1 with errno. */
 int copy_sync_directory(const char *path);

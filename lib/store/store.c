@@ -1,6 +1,7 @@
 #include "lib/store/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -147,6 +148,25 @@ static int open_to_read(struct store *store, struct error *err)
 	return finish_open(store, err);
 }
 
+#define COPIES_MAX 100
+
+/* A copy that was there already, of another time, gets another name. */
+static int put_aside(const char *path, struct error *err)
+{
+	for (int i = 1; i < COPIES_MAX; i++) {
+		char *aside = xasprintf("%s.%d", path, i);
+		int rc = access(aside, F_OK) == 0 ? 1 : rename(path, aside);
+
+		free(aside);
+		if (rc <= 0)
+			return rc == 0 ? 0
+			               : error_set(err, ERROR_CONFIG, "cannot rename %s: %s", path,
+			                           strerror(errno));
+	}
+	return error_set(err, ERROR_CONFIG, "there are %d copies called %s: remove some",
+	                 COPIES_MAX, path);
+}
+
 /* An older store is copied before anything of it is changed. */
 static int keep_older(struct store *store, struct error *err)
 {
@@ -159,7 +179,10 @@ static int keep_older(struct store *store, struct error *err)
 		return 0;
 	path = xasprintf("%s.before-%d", store->path, STORE_SCHEMA_VERSION);
 	store->doing = "copy the store before its upgrade";
-	if (access(path, F_OK) < 0 && copy_make_whole(store, path, 0640, err) < 0) {
+	/* It is there if the upgrade failed after the copy. */
+	if (!copy_is_current(store, path) &&
+	    ((access(path, F_OK) == 0 && put_aside(path, err) < 0) ||
+	     copy_make_whole(store, path, 0640, err) < 0)) {
 		free(path);
 		return -1;
 	}

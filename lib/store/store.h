@@ -39,7 +39,7 @@ bool store_is_current(const struct store *store);
 
 /*
  * What a STORE_WRITE connection copied an older store to before it migrated that
- * (PATH.before-VERSION, whole; one that was there stays); NULL if it migrated none.  Its
+ * (PATH.before-VERSION, whole; another that was there has a number behind it); NULL if it migrated none.  Its
  * opener logs that once.
  */
 const char *store_upgrade_copy(const struct store *store);

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -190,6 +191,48 @@ class RestoreTest(KeepCase):
                 done = self.rejoinder.attempt(*arguments)
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertIn(said, done.stderr.decode())
+
+    def test_root_makes_it_as_the_owner_of_the_directory(self):
+        """Who may write where root makes a backup could else lead root anywhere by links."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can be another")
+        target = os.path.join(self.rejoinder.directory, "owned")
+        os.mkdir(target, 0o700)
+        os.chown(target, 65534, 65534)
+        done = self.rejoinder.attempt("backup", target)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("belongs to another user than the store", done.stderr.decode())
+        self.assertEqual(os.listdir(target), [])
+
+        # A store of his own, and his keys are a link to what he may not read.
+        place = tempfile.mkdtemp(prefix="rejoinder-owner-")
+        self.addCleanup(shutil.rmtree, place)
+        secret, keys = os.path.join(self.rejoinder.directory, "secret"), f"{place}/keys"
+        shutil.copy(self.rejoinder.keys, secret)
+        os.chmod(secret, 0o600)
+        with open(self.rejoinder.config_file, encoding="utf-8") as stream:
+            text = stream.read()
+        with open(f"{place}/rejoinder.conf", "w", encoding="utf-8") as stream:
+            stream.write(text.replace(self.store, f"{place}/store.db")
+                         .replace(self.rejoinder.keys, keys))
+        shutil.copy(self.rejoinder.run("backup", os.path.join(place, "first")).strip()
+                    + "/rejoinder.db", f"{place}/store.db")
+        shutil.copy(secret, keys)
+        os.chmod(keys, 0o600)
+        for name in ("", "/rejoinder.conf", "/store.db", "/keys"):
+            os.chown(place + name, 65534, 65534)
+        command = [self.rejoinder.program("rejoinder"), "-c", f"{place}/rejoinder.conf",
+                   "backup", f"{place}/backups"]
+        path = subprocess.run(command, check=True, capture_output=True, text=True,
+                              timeout=60).stdout.strip()
+        for name in ("", "/keys", "/rejoinder.db"):
+            self.assertEqual(os.stat(path + name).st_uid, 65534)
+        os.unlink(keys)
+        os.symlink(secret, keys)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn(f"cannot read {keys}: Permission denied", done.stderr)
+        self.assertEqual(len(os.listdir(f"{place}/backups")), 1)
 
     def test_a_full_disk_leaves_no_half_backup(self):
         target = os.path.join(self.rejoinder.directory, "full")

@@ -329,12 +329,14 @@ static void a_new_store_is_copied_nowhere(void **state)
 	fixture_end(&fixture);
 }
 
-static void a_copy_that_is_there_stays(void **state)
+/* And is passed off as no copy of what is upgraded now. */
+static void a_copy_of_another_time_is_put_aside(void **state)
 {
 	struct fixture fixture;
 	char text[20] = "";
 	FILE *stream;
-	char *copy;
+	char *copy, *aside;
+	sqlite3 *db;
 
 	(void)state;
 	fixture_begin(&fixture);
@@ -346,10 +348,16 @@ static void a_copy_that_is_there_stays(void **state)
 	assert_int_equal(fclose(stream), 0);
 	fixture_open(&fixture);
 	assert_int_equal(number(fixture.store, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
-	stream = fopen(copy, "r");
+	aside = xasprintf("%s.1", copy);
+	stream = fopen(aside, "r");
+	assert_non_null(stream);
 	assert_non_null(fgets(text, sizeof(text), stream));
 	fclose(stream);
 	assert_string_equal(text, "of another time");
+	db = open_raw(copy);
+	assert_int_equal(number(&(struct store){.db = db}, "PRAGMA user_version"), 1);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	free(aside);
 	free(copy);
 	fixture_end(&fixture);
 }
@@ -400,7 +408,7 @@ int main(void)
 		cmocka_unit_test(a_reader_waits_for_the_upgrade),
 		cmocka_unit_test(an_older_store_is_copied_before_it_is_upgraded),
 		cmocka_unit_test(a_new_store_is_copied_nowhere),
-		cmocka_unit_test(a_copy_that_is_there_stays),
+		cmocka_unit_test(a_copy_of_another_time_is_put_aside),
 		cmocka_unit_test(without_room_for_the_copy_nothing_is_upgraded),
 	};
 
