@@ -153,16 +153,21 @@ do_install() {
 check_unwired() {
 	command -v postconf >/dev/null || return 0
 	postfix_dir=$(postconf -dh config_directory 2>/dev/null) || postfix_dir=/etc/postfix
-	for file in "$postfix_dir/main.cf" "$postfix_dir/master.cf"; do
-		if [ -e "$file" ] && grep -q '^[^#]*rejoinder[_/]milter' "$file"; then
-			fail "$file names the milter. First: rejoinder setup --undo; FORCE=1 goes on all the same"
-		fi
+	for directory in "$postfix_dir" $(postconf -h multi_instance_directories 2>/dev/null | tr ',' ' '); do
+		for file in "$directory/main.cf" "$directory/master.cf"; do
+			if [ -e "$file" ] && grep -q '^[^#]*rejoinder[_/]milter' "$file"; then
+				fail "$file names the milter. First: rejoinder setup --undo --config-dir $directory; FORCE=1 goes on all the same"
+			fi
+		done
 	done
 }
 
 check_unused() {
 	is_machine && [ "${FORCE-}" != 1 ] || return 0
 	check_unwired
+	if getent passwd rejoinder >/dev/null && [ -n "$(ps -u rejoinder -o pid= 2>/dev/null)" ]; then
+		fail "programs of user rejoinder run. Stop them first; FORCE=1 goes on all the same"
+	fi
 	has_systemd || return 0
 	if systemctl -q is-active rejoinder.target ||
 		systemctl -q is-enabled rejoinder.target 2>/dev/null; then
@@ -194,10 +199,10 @@ do_uninstall() {
 	directories=''
 	[ ! -e "$DESTDIR$made" ] || directories=$(cat "$DESTDIR$made")
 	each remove
-	rm -f "$DESTDIR$made"
 	# What a milter that ran as root leaves, or one that was killed.
 	rm -f "$DESTDIR$SOCKETDIR/milter.sock" "$DESTDIR$SOCKETDIR/password.sock"
 	if [ "${PURGE-}" = 1 ]; then purge; fi
+	rm -f "$DESTDIR$made" # last, for who must run it again
 	remove_empty "$directories"
 	for kept in "$config_dir" "$state_dir"; do
 		[ ! -d "$DESTDIR$kept" ] || say "left $DESTDIR$kept; PURGE=1 removes it too"

@@ -26,7 +26,8 @@ int file_write(const char *path, const struct file_bytes *bytes, int mode,
                struct error *err) MUST_CHECK;
 
 /* The same in two steps, for files that go together: all are staged before one takes its place. */
-#define FILE_STAGE_MARK ".rejoinder-" /* in the name of what is staged, before six letters */
+/* In the name of what is staged, before six letters: a mark that nobody gives a file of his own. */
+#define FILE_STAGE_MARK ".rejoinder-staged-"
 
 struct file_stage {
 	char *target;    /* what is replaced */

@@ -35,7 +35,9 @@ const char *postconf_port(const struct postconf_service *service)
 
 bool postconf_is_port_25(const struct postconf_service *service)
 {
-	return is_any(postconf_port(service), (const char *const[]){"smtp", "smtpd", "25", NULL});
+	/* Of type pass is what postscreen(8) hands connections on to. */
+	return strcmp(service->type, "pass") == 0 ||
+	       is_any(postconf_port(service), (const char *const[]){"smtp", "smtpd", "25", NULL});
 }
 
 bool postconf_is_loopback_host(const char *host)

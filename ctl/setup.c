@@ -49,7 +49,7 @@ static int carry_out(const struct setup_options *options, const char *directory,
 	struct error err;
 	char *backup = NULL;
 	bool is_reloaded = false;
-	int status, locked = setup_lock(directory, &err);
+	int status, locked = setup_lock(directory, false, &err);
 
 	if (locked < 0)
 		return setup_complain(&err);

@@ -16,7 +16,7 @@
 #define TIMEOUT_MS       60000
 #define OUTPUT_MAX_BYTES 65536
 #define NEW_FILE_MODE    0644
-#define COPY_NAME        "rejoinder-new-"
+#define COPY_NAME        "rejoinder-staged-"
 #define COPY_AGE_S       10
 #define RELOAD_PAUSE_S   1
 
@@ -85,16 +85,20 @@ static int write_both(const char *directory, const struct setup_texts *texts, st
 	return rc;
 }
 
-/* A copy, and what postconf(1) left beside it if it was killed. */
+/* A copy, and what postconf(1) left beside it if it was killed; what is another's stays. */
 static void remove_copy(const char *directory)
 {
-	DIR *entries = opendir(directory);
-	struct dirent *entry;
+	static const char *const endings[] = {"", ".tmp"};
 
-	while (entries != NULL && (entry = readdir(entries)) != NULL)
-		unlinkat(dirfd(entries), entry->d_name, 0);
-	if (entries != NULL)
-		closedir(entries);
+	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++) {
+		for (size_t j = 0; j < sizeof(endings) / sizeof(endings[0]); j++) {
+			char *path =
+				xasprintf("%s/%s%s", directory, setup_config_name(i), endings[j]);
+
+			unlink(path);
+			free(path);
+		}
+	}
 	rmdir(directory);
 }
 
@@ -381,12 +385,13 @@ void setup_leftovers_remove(const char *directory)
 	struct dirent *entry;
 
 	while (entries != NULL && (entry = readdir(entries)) != NULL) {
-		const char *mark = strstr(entry->d_name, FILE_STAGE_MARK);
+		const char *name = entry->d_name, *mark = strstr(name, FILE_STAGE_MARK);
 
-		if (strncmp(entry->d_name, COPY_NAME, strlen(COPY_NAME)) == 0)
-			setup_backup_remove(directory, entry->d_name);
+		if (strncmp(name, COPY_NAME, strlen(COPY_NAME)) == 0 &&
+		    strlen(name) == strlen(COPY_NAME "XXXXXX"))
+			setup_backup_remove(directory, name);
 		else if (mark != NULL && strlen(mark) == strlen(FILE_STAGE_MARK "XXXXXX"))
-			unlinkat(dirfd(entries), entry->d_name, 0);
+			unlinkat(dirfd(entries), name, 0);
 	}
 	if (entries != NULL)
 		closedir(entries);

@@ -15,12 +15,13 @@ int setup_complain(const struct error *err)
 	return err->kind == ERROR_CONFIG || err->kind == ERROR_CORRUPT ? EX_CONFIG : EX_TEMPFAIL;
 }
 
-int setup_lock(const char *directory, struct error *err)
+int setup_lock(const char *directory, bool is_trial, struct error *err)
 {
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0 && access(directory, W_OK) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		setup_leftovers_remove(directory);
+		if (!is_trial)
+			setup_leftovers_remove(directory);
 		return fd;
 	}
 	if (errno == EWOULDBLOCK)

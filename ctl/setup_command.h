@@ -16,8 +16,11 @@ struct setup_options {
 /* Print it; the exit code for it. */
 int setup_complain(const struct error *err);
 
-/* One setup at a time. What setup_unlock() takes, or -1 with *err. */
-int setup_lock(const char *directory, struct error *err) MUST_CHECK;
+/*
+ * One setup at a time, which removes what a killed one left unless it is a trial. What
+ * setup_unlock() takes, or -1 with *err.
+ */
+int setup_lock(const char *directory, bool is_trial, struct error *err) MUST_CHECK;
 void setup_unlock(int locked);
 
 /*

@@ -7,7 +7,7 @@
 #include "lib/base/buffer.h"
 #include "lib/base/memory.h"
 
-#define LIST_MAX_BYTES 65536
+#define LIST_MAX_BYTES (8L * 1024 * 1024) /* no main.cf that is edited is as large */
 
 static char *join_with(const struct string_list *elements, const char *separator)
 {

@@ -64,7 +64,10 @@ int setup_find_endpoints(struct plan_work *work, struct error *err)
 	if (strncmp(spelling, "inet", 4) == 0 && path != NULL &&
 	    (at = strchr(spelling, '@')) != NULL) {
 		string_list_take(&work->endpoints,
-		                 xasprintf("inet:%s:%.*s", at + 1, (int)(at - path - 1), path + 1));
+		                 xasprintf(strchr(at + 1, ':') != NULL && at[1] != '['
+		                                   ? "inet:[%s]:%.*s"
+		                                   : "inet:%s:%.*s",
+		                           at + 1, (int)(at - path - 1), path + 1));
 		return 0;
 	}
 	path = path != NULL ? path + 1 : spelling;

@@ -318,20 +318,22 @@ static int plan_relays(struct plan_work *work, const struct setup_facts *facts, 
 	char *socket, *map, *value, *text;
 
 	work->has_relay = has_relay(work->config);
-	if (!work->has_relay)
-		return 0;
-	socket = setup_socket_path(work->postconf, "password_socket", work->config->password_socket,
-	                           err);
-	if (socket == NULL)
-		return -1;
-	if (!facts->has_transport_map) {
+	map = xasprintf("texthash:%s", work->config->transport_map);
+	/* Where no account has a relay any more the map must not go on naming one. */
+	if (!facts->has_transport_map && (work->has_relay || setup_list_has(maps, map))) {
 		text = relay_map_text(work->config);
 		setup_plan_add(work->plan, SETUP_FILE, work->config->transport_map,
 		               facts->transport_map, text,
 		               "which relay takes whose mail; `rejoinder postfix maps` writes it");
 		free(text);
 	}
-	map = xasprintf("texthash:%s", work->config->transport_map);
+	socket = work->has_relay ? setup_socket_path(work->postconf, "password_socket",
+	                                             work->config->password_socket, err)
+	                         : NULL;
+	if (socket == NULL) {
+		free(map);
+		return work->has_relay ? -1 : 0;
+	}
 	if (!setup_list_has(maps, map)) {
 		value = setup_list_join(map, maps);
 		put_into_list(work, "sender_dependent_default_transport_maps", value, map, NULL,

@@ -1,9 +1,12 @@
 #include "ctl/setup_command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "ctl/agree.h"
 #include "ctl/setup.h"
+#include "lib/base/memory.h"
 
 /* `rejoinder setup --undo`. */
 
@@ -27,9 +30,13 @@ static void print_undo(const struct setup_undo *undo)
 
 static void print_backups(const char *directory, const struct setup_journal *journal)
 {
-	for (size_t i = 0; i < journal->count; i++)
-		printf("Kept as they were before setup: %s/%s\n", directory,
-		       journal->runs[i].backup);
+	for (size_t i = 0; i < journal->count; i++) {
+		char *path = xasprintf("%s/%s", directory, journal->runs[i].backup);
+
+		if (access(path, F_OK) == 0)
+			printf("Kept as they were before setup: %s\n", path);
+		free(path);
+	}
 }
 
 static int carry_out(const struct setup_options *options, const char *directory,
@@ -89,7 +96,7 @@ int setup_unwire(const struct invocation *invocation, const struct setup_options
 {
 	struct setup_journal journal = {0};
 	struct error err;
-	int status, locked = setup_lock(directory, &err), found;
+	int status, locked = setup_lock(directory, options->is_dry_run, &err), found;
 
 	if (locked < 0)
 		return setup_complain(&err);
@@ -97,7 +104,9 @@ int setup_unwire(const struct invocation *invocation, const struct setup_options
 	if (found < 0) {
 		status = setup_complain(&err);
 	} else if (found == 0) {
-		if (!options->is_json)
+		if (options->is_json)
+			setup_print_undo_json(directory, &(struct setup_undo){0});
+		else
 			printf("There is nothing to undo in %s: setup has left no journal there.\n",
 			       directory);
 		status = EXIT_NO_RESULT;

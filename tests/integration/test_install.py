@@ -193,7 +193,8 @@ SAID = ("Nothing was started. Next:\n", "\trejoinder setup\t",
         "/var/lib/rejoinder:/usr/sbin/nologin\n"
         "rejoinder\n",
         CONFIG_STANDS + KEYS_STAND + CONFIG_STANDS,
-        "main.cf names the milter. First: rejoinder setup --undo; FORCE=1 goes on all the same\n",
+        "main.cf names the milter. First: rejoinder setup --undo --config-dir /etc/postfix; "
+        "FORCE=1 goes on all the same\n",
         "left /etc/rejoinder; PURGE=1 removes it too\n",
         "left /etc/rejoinder; PURGE=1 removes it too\n",
         CONFIG_STANDS + KEYS_STAND, "the end\n")

@@ -523,12 +523,29 @@ class CrashTest(SetupTest):
     def test_what_is_left_by_who_was_killed(self):
         wiring = self.make()
         before = wiring.snapshot()
-        os.mkdir(wiring.path("rejoinder-new-x"))
-        for name in ("rejoinder-new-x/main.cf.tmp", "master.cf.rejoinder-abcXYZ"):
+        os.mkdir(wiring.path("rejoinder-staged-abcXYZ"))
+        for name in ("rejoinder-staged-abcXYZ/main.cf.tmp",
+                     "master.cf.rejoinder-staged-abcXYZ"):
             wiring.write(name, "x")
+        left = wiring.snapshot()
+        wiring.setup("--undo", "--dry-run", "--yes", code=NO_RESULT)
+        self.see_restored(wiring, left)
         wiring.setup("--undo", "--yes", code=NO_RESULT)
         self.see_restored(wiring, before)
-        self.assertFalse(os.path.exists(wiring.path("rejoinder-new-x")))
+        self.assertFalse(os.path.exists(wiring.path("rejoinder-staged-abcXYZ")))
+
+    def test_files_of_the_admin_stay_whatever_they_are_called(self):
+        wiring = self.make()
+        for name in ("rejoinder-new-mine", "rejoinder-staged-mine", "rejoinder-staged-abcdef"):
+            os.mkdir(wiring.path(name))
+            wiring.write(f"{name}/notes", "x")
+        for name in ("main.cf.rejoinder-backup", "master.cf.rejoinder-before",
+                     "rejoinder_notes"):
+            wiring.write(name, "x")
+        before = wiring.snapshot()
+        wiring.setup("--yes")
+        wiring.setup("--undo", "--all", "--yes")
+        self.see_restored(wiring, before)
 
     def test_somebody_edits_at_the_same_time(self):
         wiring = self.make()
