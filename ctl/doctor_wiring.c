@@ -356,8 +356,11 @@ static size_t check_handover_size(struct doctor *doctor, const struct path *path
 	const char *cleanup =
 		postconf_service_value(postconf, path->service, "cleanup_service_name");
 	const size_t services[] = {path->service, find_service(postconf, cleanup)};
-	int64_t largest = largest_fetched(doctor->config), limit;
+	int64_t largest = largest_fetched(doctor->config), limit, most;
+	const char *parameter = "";
 	size_t count = 0;
+
+	most = postconf_mailbox_limit(postconf, &parameter);
 
 	for (size_t i = 0; i < 2; i++) {
 		if (services[i] == postconf_service_count(postconf)) {
@@ -369,6 +372,15 @@ static size_t check_handover_size(struct doctor *doctor, const struct path *path
 		}
 		limit = strtoll(postconf_service_value(postconf, services[i], "message_size_limit"),
 		                NULL, 10);
+		if (most > 0 && (limit == 0 || limit > most)) {
+			doctor_fail(doctor, "Run: rejoinder setup",
+			            "service %s takes %" PRId64 " bytes, and %s is %" PRId64
+			            ": one larger message stops delivery for all",
+			            postconf_service(postconf, services[i])->name, limit, parameter,
+			            most);
+			count++;
+			continue;
+		}
 		if (limit == 0 || limit >= largest)
 			continue;
 		doctor_warn(doctor, "Raise message_size_limit there, or lower max_message_size",

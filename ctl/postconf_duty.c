@@ -112,6 +112,40 @@ static bool is_return(const struct postconf *postconf, size_t i)
 	return signs >= (postconf_is_on_loopback(postconf, postconf_service(postconf, i)) ? 1 : 2);
 }
 
+static bool begins_with(const char *text, const char *word)
+{
+	return strncmp(text, word, strlen(word)) == 0;
+}
+
+static bool delivers(const struct postconf *postconf, const char *domains, const char *transport,
+                     const char *program)
+{
+	return *postconf_value(postconf, domains) != '\0' &&
+	       begins_with(postconf_value(postconf, transport), program);
+}
+
+int64_t postconf_mailbox_limit(const struct postconf *postconf, const char **parameter_out)
+{
+	static const char *const parameters[] = {"mailbox_size_limit", "virtual_mailbox_limit"};
+	const bool is_used[] = {
+		delivers(postconf, "mydestination", "local_transport", "local") &&
+			*postconf_value(postconf, "mailbox_command") == '\0' &&
+			*postconf_value(postconf, "mailbox_transport") == '\0',
+		delivers(postconf, "virtual_mailbox_domains", "virtual_transport", "virtual")};
+	int64_t least = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		int64_t limit = strtoll(postconf_value(postconf, parameters[i]), NULL, 10);
+
+		if (!is_used[i] || limit <= 0 || (least > 0 && limit >= least))
+			continue;
+		least = limit;
+		if (parameter_out != NULL)
+			*parameter_out = parameters[i];
+	}
+	return least;
+}
+
 enum duty postconf_duty(const struct postconf *postconf, const struct config *config, size_t i)
 {
 	static const char *const submission[] = {"submission", "587", "submissions",

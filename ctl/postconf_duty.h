@@ -1,6 +1,8 @@
 #ifndef REJOINDER_CTL_POSTCONF_DUTY_H
 #define REJOINDER_CTL_POSTCONF_DUTY_H
 
+#include <stdint.h>
+
 #include "ctl/postconf.h"
 #include "lib/base/config.h"
 
@@ -27,5 +29,12 @@ bool postconf_is_on_loopback(const struct postconf *postconf,
                              const struct postconf_service *service);
 /* A name or address without brackets. */
 bool postconf_is_loopback_host(const char *host);
+
+/*
+ * The largest message that Postfix's own mailboxes take, in bytes; 0: there is no limit, or others
+ * deliver.  local(8) and virtual(8) panic over one that is larger, and then deliver nothing for a
+ * while.  *parameter_out, if it is not NULL: what says so.
+ */
+int64_t postconf_mailbox_limit(const struct postconf *postconf, const char **parameter_out);
 
 #endif

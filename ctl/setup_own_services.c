@@ -11,6 +11,7 @@
 
 #define HANDOVER_MIN_BYTES INT64_C(75000000)
 #define MILLION            INT64_C(1000000)
+#define GROWTH_BYTES       INT64_C(200000) /* trace fields, and those of filters */
 
 /* The chroot field of new services: as the service of that program has it. */
 static char chroot_like(const struct postconf *postconf, const char *command)
@@ -63,11 +64,34 @@ static int64_t fetched_bytes(const struct config *config)
 	return most;
 }
 
-static int64_t handover_bytes(const struct config *config)
+/* What mailboxes take of a message that grows on its way to them, INT64_MAX without a limit. */
+static int64_t mailbox_bytes(const struct plan_work *work)
 {
-	int64_t fetched = fetched_bytes(config);
+	int64_t limit = postconf_mailbox_limit(work->postconf, NULL);
 
-	return fetched > HANDOVER_MIN_BYTES ? fetched : HANDOVER_MIN_BYTES;
+	if (limit == 0)
+		return INT64_MAX;
+	return limit > 2 * GROWTH_BYTES ? limit - GROWTH_BYTES : limit / 2;
+}
+
+static int64_t handover_bytes(const struct plan_work *work)
+{
+	int64_t fetched = fetched_bytes(work->config), most = mailbox_bytes(work);
+	int64_t wanted = fetched > HANDOVER_MIN_BYTES ? fetched : HANDOVER_MIN_BYTES;
+
+	return wanted < most ? wanted : most;
+}
+
+static void note_mailboxes(struct plan_work *work)
+{
+	const char *parameter = "";
+	int64_t limit = postconf_mailbox_limit(work->postconf, &parameter);
+
+	if (fetched_bytes(work->config) > mailbox_bytes(work))
+		string_list_take(&work->plan->notes,
+		                 xasprintf("%s is %" PRId64 ": what is fetched and larger stays in "
+		                           "its inbox, though max_message_size would let it come",
+		                           parameter, limit));
 }
 
 static bool has_protocol(const struct postconf *postconf, const char *protocol)
@@ -152,7 +176,7 @@ static void note_older(struct plan_work *work)
 
 static int add_handover(struct plan_work *work, struct error *err)
 {
-	int64_t most = handover_bytes(work->config);
+	int64_t most = handover_bytes(work);
 	char host[ENDPOINT_HOST_SIZE], *name, *rest;
 	uint16_t port;
 
@@ -196,17 +220,22 @@ static int add_handover(struct plan_work *work, struct error *err)
 	return 0;
 }
 
-static void raise_limit(struct plan_work *work, size_t i)
+static void mend_limit(struct plan_work *work, size_t i)
 {
 	static const char parameter[] = "message_size_limit";
 	int64_t limit = strtoll(postconf_service_value(work->postconf, i, parameter), NULL, 10);
+	int64_t fetched = fetched_bytes(work->config), most = mailbox_bytes(work);
+	bool is_too_large = most < INT64_MAX && (limit == 0 || limit > most);
 	char *value;
 
-	if (limit == 0 || limit >= fetched_bytes(work->config))
+	if (!is_too_large && (limit == 0 || limit >= (fetched < most ? fetched : most)))
 		return;
-	value = xasprintf("%" PRId64, handover_bytes(work->config));
+	value = xasprintf("%" PRId64, handover_bytes(work));
 	setup_set_option(work, i, parameter, value,
-	                 "max_message_size of an inbox is larger than what is taken here");
+	                 is_too_large
+	                         ? "a message that is larger than mailboxes take stops delivery"
+	                         : "max_message_size of an inbox is larger than what is taken "
+	                           "here");
 	free(value);
 }
 
@@ -218,11 +247,11 @@ static void mend_handover(struct plan_work *work, size_t i)
 
 	if (list == NULL || !setup_has_ours(work, list))
 		return;
-	raise_limit(work, i);
+	mend_limit(work, i);
 	if (strcmp(postconf_service_value(work->postconf, i, "cleanup_service_name"),
 	           "rejoinder-cleanup") == 0 &&
 	    cleanup < postconf_service_count(work->postconf))
-		raise_limit(work, cleanup);
+		mend_limit(work, cleanup);
 	if (*postconf_service_value(work->postconf, i, "smtpd_milter_maps") != '\0')
 		setup_set_option(work, i, "smtpd_milter_maps", "",
 		                 "whoever hands in mail here passes our milter, and no other");
@@ -252,6 +281,7 @@ static void plan_relay(struct plan_work *work, const char *name, const char *wra
 int setup_plan_own_services(struct plan_work *work, struct error *err)
 {
 	note_older(work);
+	note_mailboxes(work);
 	if (!setup_has_handover(work->postconf, work->config)) {
 		if (add_handover(work, err) < 0)
 			return -1;

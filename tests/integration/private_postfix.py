@@ -55,6 +55,8 @@ biff = no
 
 virtual_mailbox_domains = company.test
 virtual_mailbox_base = {mailboxes}
+virtual_mailbox_limit = 0
+mailbox_size_limit = 0
 virtual_mailbox_maps = inline:{{ {mailbox_map} }}
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}

@@ -163,6 +163,10 @@ class WiringTest(DoctorTest):
         self.doctor.main(internal_mail_filter_classes="notify")
         self.see_problem("bounces", "bounces that Postfix writes")
 
+    def test_the_hand_over_takes_more_than_mailboxes(self):
+        self.doctor.main(virtual_mailbox_limit="51200000")
+        self.see_problem("hand-over", "one larger message stops delivery for all")
+
     def test_twice_in_a_list(self):
         self.doctor.main(non_smtpd_milters="$submission_milters, $rejoinder_milter")
         self.see_problem("twice", "non_smtpd_milters names the milter 2 times")

@@ -38,6 +38,7 @@ default_outgoing = yes
 _SITE = """
 myhostname = mx.company.test
 mydestination = $myhostname, company.test, localhost
+mailbox_size_limit = 0
 alias_maps = texthash:{etc}/aliases
 queue_directory = {queue}
 data_directory = {directory}/data

@@ -241,6 +241,16 @@ static const struct row {
                    "non_smtpd_milters=$submission_milters\n"
                    "submission/inet/smtpd_milters=$rejoinder_milter,{ " DKIM
                    ", connect_timeout=5s }\n" ORIGIN},
+	{"what postscreen hands on to is port 25, also if one may sign in there",
+         "smtpd_milters = " DKIM "\n", SMTP "mx pass - - y - - smtpd\n",
+         "mx/pass/smtpd_sasl_auth_enable = yes\n", "", NULL,
+         DELIMITER "smtpd_milters=" DKIM ", $rejoinder_milter\n"
+                   "non_smtpd_milters=$rejoinder_milter\n"},
+	{"and its own list gets our milter", "", SMTP "mx pass - - y - - smtpd\n",
+         "mx/pass/smtpd_milters = " DKIM "\n", "", NULL,
+         DELIMITER "smtpd_milters=$rejoinder_milter\nsubmission_milters=$rejoinder_milter\n"
+                   "non_smtpd_milters=$submission_milters\n"
+                   "mx/pass/smtpd_milters=" DKIM ",$rejoinder_milter\n"},
 	{"a filter before the queue lets no milter change mail",
          "smtpd_proxy_filter = 127.0.0.1:10024\n", SMTP, "", "", NULL, "!smtpd_proxy_filter"},
 	{"no_milters on submission would keep us out", "", SMTP SUBMISSION,

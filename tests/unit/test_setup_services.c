@@ -276,6 +276,74 @@ static void test_an_older_listener_is_noted(void **state)
 	setup_plan_release(&plan);
 }
 
+static void test_ipv6(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("", SMTP SUBMISSION, "milter_socket = inet6:8899@::1\n", "", &plan);
+	assert_non_null(strstr(find(&plan, "rejoinder_milter")->after, "inet:[::1]:8899"));
+	setup_plan_release(&plan);
+}
+
+/* virtual(8) and local(8) panic over what is larger than their mailboxes take. */
+static void test_no_more_than_mailboxes_take(void **state)
+{
+	static const char virtual
+		[] = "virtual_mailbox_domains = company.test\nvirtual_transport = virtual\n"
+		     "virtual_mailbox_limit = 51200000\n";
+	static const char inbox[] = "pop3 = pop3s://pop.example.org\nusername = a\npassword = b\n"
+				    "mailbox = replies@company.test\n";
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan(virtual, SMTP SUBMISSION, "", "", &plan);
+	assert_non_null(strstr(find(&plan, "127.0.0.1:2524/inet")->after,
+	                       " -o message_size_limit=51000000 "));
+	assert_non_null(strstr(find(&plan, "rejoinder-cleanup/unix")->after,
+	                       " -o message_size_limit=51000000"));
+	assert_int_equal(plan.notes.count, 0);
+	setup_plan_release(&plan);
+	make_plan(virtual, SMTP SUBMISSION, "", inbox, &plan);
+	assert_int_equal(plan.notes.count, 1);
+	assert_non_null(strstr(plan.notes.items[0], "virtual_mailbox_limit is 51200000"));
+	setup_plan_release(&plan);
+	/* One that was made before. */
+	make_plan_over(virtual,
+	               SMTP SUBMISSION "127.0.0.1:2524 inet n - y - - smtpd\n"
+	                               "rejoinder-cleanup unix n - y - 0 cleanup\n",
+	               "127.0.0.1:2524/inet/smtpd_milters = $rejoinder_milter\n"
+	               "127.0.0.1:2524/inet/cleanup_service_name = rejoinder-cleanup\n"
+	               "127.0.0.1:2524/inet/message_size_limit = 75000000\n"
+	               "rejoinder-cleanup/unix/message_size_limit = 75000000\n",
+	               "", "", &plan);
+	assert_string_equal(find(&plan, "127.0.0.1:2524/inet/message_size_limit")->after,
+	                    "51000000");
+	assert_string_equal(find(&plan, "rejoinder-cleanup/unix/message_size_limit")->after,
+	                    "51000000");
+	setup_plan_release(&plan);
+	/* Others deliver. */
+	make_plan("virtual_mailbox_domains = company.test\nvirtual_mailbox_limit = 51200000\n"
+	          "virtual_transport = lmtp:unix:private/dovecot-lmtp\n",
+	          SMTP SUBMISSION, "", "", &plan);
+	assert_non_null(strstr(find(&plan, "127.0.0.1:2524/inet")->after,
+	                       " -o message_size_limit=75000000 "));
+	setup_plan_release(&plan);
+}
+
+static void test_the_last_relay_goes(void **state)
+{
+	struct setup_plan plan;
+
+	(void)state;
+	make_plan("sender_dependent_default_transport_maps ="
+	          " texthash:/etc/postfix/rejoinder_transport\n",
+	          SMTP SUBMISSION, "", "", &plan);
+	assert_null(strstr(find(&plan, "/etc/postfix/rejoinder_transport")->after, ":["));
+	assert_false(has(&plan, "rejoinder_passwords"));
+	setup_plan_release(&plan);
+}
+
 /* A line of master.cf with one option set. */
 static void test_line_with_option(void **state)
 {
@@ -321,6 +389,9 @@ int main(void)
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_an_older_listener_is_noted),
 		cmocka_unit_test(test_line_with_option),
+		cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_no_more_than_mailboxes_take),
+		cmocka_unit_test(test_the_last_relay_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
