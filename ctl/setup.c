@@ -48,7 +48,7 @@ static int carry_out(const struct setup_options *options, const char *directory,
 {
 	struct error err;
 	char *backup = NULL;
-	bool is_reloaded = false;
+	bool is_reloaded = false, is_running = setup_is_running(directory);
 	int status, locked = setup_lock(directory, false, &err);
 
 	if (locked < 0)
@@ -56,9 +56,9 @@ static int carry_out(const struct setup_options *options, const char *directory,
 	if (setup_commit(directory, texts, config, facts, plan, &backup, &err) < 0) {
 		status = setup_complain(&err);
 	} else {
-		printf("\nKept as they were: %s/%s\n", directory, backup);
-		puts("The edits are made, and `postfix check` finds no fault.");
-		status = setup_reload_if_running(options, directory, &is_reloaded);
+		status = is_running ? setup_reload_running(options, directory, &is_reloaded) : 0;
+		puts("\nThe edits are made, and `postfix check` finds no fault.");
+		printf("Kept as they were: %s/%s\n", directory, backup);
 		print_left_to_do(config, is_reloaded);
 	}
 	free(backup);

@@ -73,6 +73,12 @@ void setup_facts_find(const struct postconf *postconf, const struct config *conf
 int setup_plan_make(const struct postconf *postconf, const struct config *config,
                     const struct setup_facts *facts, struct setup_plan *out,
                     struct error *err) MUST_CHECK;
+/*
+ * Does each way that mail takes pass our milter at most once?  Lists may name one another.
+ * 0, or -1 with *err.
+ */
+int setup_plan_verify(const struct postconf *postconf, const struct config *config,
+                      struct error *err) MUST_CHECK;
 /* Append an edit and give it back; the strings are copied. */
 struct setup_edit *setup_plan_add(struct setup_plan *plan, enum setup_kind kind, const char *target,
                                   const char *before, const char *after, const char *reason);
@@ -118,6 +124,9 @@ bool setup_texts_equal(const struct setup_texts *a, const struct setup_texts *b)
 int setup_texts_change(const char *directory, struct setup_texts *texts,
                        const struct setup_change *changes, size_t count,
                        struct error *err) MUST_CHECK;
+/* `postfix check` of a copy. Its last words are in *err if it finds fault. */
+int setup_texts_check(const char *directory, const struct setup_texts *texts,
+                      struct error *err) MUST_CHECK;
 /* Read them as Postfix would. NULL with *err. */
 struct postconf *setup_texts_postconf(const char *directory, const struct setup_texts *texts,
                                       struct error *err) MUST_CHECK;

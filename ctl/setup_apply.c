@@ -397,6 +397,17 @@ void setup_leftovers_remove(const char *directory)
 		closedir(entries);
 }
 
+int setup_texts_check(const char *directory, const struct setup_texts *texts, struct error *err)
+{
+	char *copy = make_copy(directory, texts, err);
+	int rc = copy != NULL ? setup_check(copy, err) : -1;
+
+	if (copy != NULL)
+		remove_copy(copy);
+	free(copy);
+	return rc;
+}
+
 int setup_check(const char *directory, struct error *err)
 {
 	return run("postfix check",

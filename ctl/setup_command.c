@@ -38,16 +38,13 @@ void setup_unlock(int locked)
 	close(locked);
 }
 
-int setup_reload_if_running(const struct setup_options *options, const char *directory,
-                            bool *is_reloaded_out)
+int setup_reload_running(const struct setup_options *options, const char *directory,
+                         bool *is_reloaded_out)
 {
 	struct error err;
-	bool is_running = setup_is_running(directory);
 
 	if (is_reloaded_out != NULL)
 		*is_reloaded_out = false;
-	if (!is_running)
-		return 0;
 	if (options->leaves_reload) {
 		puts("Postfix goes by it after: postfix reload");
 		return 0;

@@ -24,11 +24,11 @@ int setup_lock(const char *directory, bool is_trial, struct error *err) MUST_CHE
 void setup_unlock(int locked);
 
 /*
- * Have Postfix go by its files if it runs, and say so; the exit code.  is_reloaded_out
- * may be NULL.
+ * Have a Postfix that runs go by its files, unless that is left to the admin, and say so; the
+ * exit code.  is_reloaded_out may be NULL.
  */
-int setup_reload_if_running(const struct setup_options *options, const char *directory,
-                            bool *is_reloaded_out);
+int setup_reload_running(const struct setup_options *options, const char *directory,
+                         bool *is_reloaded_out);
 
 /* `rejoinder setup --undo`; the exit code. */
 int setup_unwire(const struct invocation *invocation, const struct setup_options *options,

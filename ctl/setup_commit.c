@@ -34,6 +34,8 @@ static int verify(const char *directory, const struct setup_texts *texts,
 	if (rc == 0 && plan.count > 0)
 		rc = error_set(err, ERROR_CONFIG, "postconf did not make the edit of %s",
 		               plan.edits[0].target);
+	if (rc == 0)
+		rc = setup_plan_verify(postconf, config, err);
 	setup_plan_release(&plan);
 	postconf_free(postconf);
 	return rc;
@@ -52,18 +54,14 @@ static int write_files(const struct setup_plan *plan, struct error *err)
 	return 0;
 }
 
-/* What the last run of the journal did is taken back, *err being why. */
-static void take_back(const char *directory, struct setup_journal *journal,
-                      const struct setup_texts *before, const struct setup_texts *after,
-                      bool is_put, struct error *err)
+/* What the last run of the journal did beside main.cf is taken back, *err being why. */
+static void take_back(const char *directory, struct setup_journal *journal, struct error *err)
 {
 	struct setup_journal last = {&journal->runs[journal->count - 1], 1};
 	struct string_list said = {0};
 	struct error other;
-	int rc = is_put ? setup_texts_put(directory, after, before, &other) : 0;
+	int rc = setup_undo_files(&last, true, &said, &other);
 
-	if (rc == 0)
-		rc = setup_undo_files(&last, true, &said, &other);
 	if (rc == 0) {
 		/* First, for there may be no room for the journal else. */
 		setup_backup_remove(directory, last.runs[0].backup);
@@ -75,8 +73,7 @@ static void take_back(const char *directory, struct setup_journal *journal,
 	if (rc < 0)
 		error_prefix(err, "not all could be put back (%s)", other.text);
 	else
-		error_prefix(err,
-		             is_put ? "everything is as it was before" : "nothing was changed");
+		error_prefix(err, "nothing was changed");
 }
 
 int setup_commit(const char *directory, const struct setup_texts *texts,
@@ -88,14 +85,16 @@ int setup_commit(const char *directory, const struct setup_texts *texts,
 	struct setup_run run = {0};
 	size_t count;
 	struct setup_change *changes = changes_of(plan, &count);
-	bool is_put = false;
 	int rc = -1;
 
 	*backup_out = NULL;
+	/* All that takes its time comes first: each new smtpd goes by main.cf at once, and by
+	 * master.cf only after the reload. */
 	setup_texts_copy(&after, texts);
 	if (setup_check(directory, err) < 0 || setup_texts_compare(directory, texts, err) < 0 ||
 	    setup_texts_change(directory, &after, changes, count, err) < 0 ||
 	    verify(directory, &after, config, facts, err) < 0 ||
+	    setup_texts_check(directory, &after, err) < 0 ||
 	    setup_journal_read(directory, &journal, err) < 0)
 		goto out;
 	run.backup = setup_backup_make(directory, texts, err);
@@ -110,14 +109,10 @@ int setup_commit(const char *directory, const struct setup_texts *texts,
 	rc = setup_journal_write(directory, &journal, err);
 	if (rc == 0)
 		rc = write_files(&journal.runs[journal.count - 1].plan, err);
-	if (rc == 0) {
-		rc = setup_texts_put(directory, texts, &after, err);
-		is_put = rc == 0;
-	}
 	if (rc == 0)
-		rc = setup_check(directory, err);
+		rc = setup_texts_put(directory, texts, &after, err);
 	if (rc < 0)
-		take_back(directory, &journal, texts, &after, is_put, err);
+		take_back(directory, &journal, err);
 out:
 	free(changes);
 	setup_run_release(&run);

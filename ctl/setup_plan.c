@@ -425,3 +425,44 @@ out:
 	free(work.others);
 	return rc;
 }
+
+static int check_once(const struct plan_work *work, const char *list, const char *of,
+                      struct error *err)
+{
+	struct postconf_milters milters;
+	size_t count = 0;
+
+	postconf_milters_read(work->postconf, list, &milters);
+	for (size_t i = 0; i < milters.count; i++)
+		count += string_list_has(&work->endpoints, milters.items[i].endpoint);
+	postconf_milters_release(&milters);
+	return count <= 1 ? 0
+	                  : error_set(err, ERROR_CONFIG,
+	                              "%s would call the milter %zu times, since it names another "
+	                              "list that gets it too: write its milters out first",
+	                              of, count);
+}
+
+int setup_plan_verify(const struct postconf *postconf, const struct config *config,
+                      struct error *err)
+{
+	struct plan_work work = {.postconf = postconf, .config = config};
+	int rc = setup_find_endpoints(&work, err);
+
+	if (rc == 0)
+		rc = check_once(&work, setup_own(&work, "non_smtpd_milters"), "non_smtpd_milters",
+		                err);
+	for (size_t i = 0; i < postconf_service_count(postconf) && rc == 0; i++) {
+		const struct postconf_service *service = postconf_service(postconf, i);
+		const char *own = postconf_service_own_value(postconf, i, "smtpd_milters");
+		char *of = xasprintf("smtpd_milters of service %s", service->name);
+
+		if (strcmp(service->command, "smtpd") == 0)
+			rc = check_once(&work,
+			                own != NULL ? own : setup_own(&work, "smtpd_milters"), of,
+			                err);
+		free(of);
+	}
+	string_list_release(&work.endpoints);
+	return rc;
+}

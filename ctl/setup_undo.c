@@ -287,6 +287,67 @@ static int keep_stays(const char *directory, const struct setup_journal *journal
 	return rc;
 }
 
+/* A line that is no comment and names the parameter, $name or ${name}. */
+static bool is_named(const struct file_bytes *text, const char *parameter)
+{
+	const char *line = text->data, *end = text->data + text->length;
+	size_t length = strlen(parameter);
+	bool is = false;
+
+	while (line < end && !is) {
+		const char *next = memchr(line, '\n', (size_t)(end - line));
+		const char *stop = next != NULL ? next : end, *at = line;
+
+		while (line[0] != '#' && !is &&
+		       (at = memchr(at, '$', (size_t)(stop - at))) != NULL) {
+			at += 1 + (at + 1 < stop && (at[1] == '{' || at[1] == '('));
+			is = (size_t)(stop - at) >= length && memcmp(at, parameter, length) == 0 &&
+			     (at + length == stop || strchr(" \t\r,}):?", at[length]) != NULL);
+		}
+		line = stop + (next != NULL);
+	}
+	return is;
+}
+
+/*
+ * What somebody else has made name submission_milters since must not lose the milters that it
+ * stands for: it stays, without ours.
+ */
+static int keep_named(const char *directory, const struct setup_journal *journal,
+                      struct setup_texts *texts, struct string_list *said, struct error *err)
+{
+	static const char parameter[] = "submission_milters";
+	struct postconf *postconf = setup_texts_postconf(directory, texts, err);
+	bool is_there;
+	int rc = 0;
+
+	if (postconf == NULL)
+		return -1;
+	is_there = postconf_own_value(postconf, parameter) != NULL;
+	postconf_free(postconf);
+	if (is_there || (!is_named(&texts->files[SETUP_MAIN_CF], parameter) &&
+	                 !is_named(&texts->files[SETUP_MASTER_CF], parameter)))
+		return 0;
+	for (size_t i = 0; i < journal->count && rc == 0; i++) {
+		for (size_t j = 0; j < journal->runs[i].plan.count && rc == 0; j++) {
+			const struct setup_edit *edit = &journal->runs[i].plan.edits[j];
+			struct setup_change change = {SETUP_MAIN, parameter, NULL};
+			char *rest;
+
+			if (edit->kind != SETUP_MAIN || strcmp(edit->target, parameter) != 0)
+				continue;
+			rest = setup_list_replace(edit->after, SETUP_MILTER, "");
+			change.value = rest;
+			rc = setup_texts_change(directory, texts, &change, 1, err);
+			free(rest);
+			string_list_add(said,
+			                "submission_milters stays, without Rejoinder: something "
+			                "that setup did not write names it");
+		}
+	}
+	return rc;
+}
+
 int setup_undo_make(const char *directory, const struct setup_journal *journal,
                     const struct setup_texts *current, bool is_all, struct setup_undo *out,
                     struct error *err)
@@ -296,6 +357,8 @@ int setup_undo_make(const char *directory, const struct setup_journal *journal,
 	for (size_t i = journal->count; i > 0; i--)
 		if (undo_run(directory, &journal->runs[i - 1], &out->without, &out->said, err) < 0)
 			return -1;
+	if (keep_named(directory, journal, &out->without, &out->said, err) < 0)
+		return -1;
 	out->is_restored = journal->count > 0 && !journal->runs[0].is_remainder;
 	for (enum setup_config i = 0; i < SETUP_CONFIGS && journal->count > 0; i++)
 		out->is_restored = out->is_restored && setup_run_is_before(&journal->runs[0], i,

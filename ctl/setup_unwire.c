@@ -43,17 +43,20 @@ static int carry_out(const struct setup_options *options, const char *directory,
                      struct setup_journal *journal, const struct setup_texts *current,
                      struct setup_undo *undo)
 {
+	bool is_running = setup_is_running(directory);
 	struct error err;
+	int status;
 
 	if (setup_commit_undo(directory, journal, current, undo, options->is_all, &err) < 0)
 		return setup_complain(&err);
+	status = is_running ? setup_reload_running(options, directory, NULL) : 0;
 	setup_print_sentences("- ", &undo->said);
 	if (!undo->is_restored)
 		print_backups(directory, journal);
 	puts("Undone.");
-	if (setup_check(directory, &err) < 0)
-		return setup_complain(&err);
-	return setup_reload_if_running(options, directory, NULL);
+	if (status == 0 && setup_check(directory, &err) < 0)
+		status = setup_complain(&err);
+	return status;
 }
 
 static int undo_locked(const struct invocation *invocation, const struct setup_options *options,

@@ -317,6 +317,21 @@ class UndoTest(SetupTest):
         wiring.setup("--undo", "--all", "--yes")
         self.see_restored(wiring, before)
 
+    def test_who_names_the_list_of_submission_keeps_what_it_stands_for(self):
+        """The admin has opened submission since, with the lines of contrib/postfix."""
+        for name in ("$submission_milters", "${submission_milters}"):
+            with self.subTest(name):
+                wiring = self.make(main=f"smtpd_milters = {DKIM}\n"
+                                        "non_smtpd_milters = $smtpd_milters\n")
+                before = wiring.main()
+                wiring.setup("--yes")
+                wiring.write("master.cf", wiring.read("master.cf") + (
+                    f"submission inet n - y - - smtpd\n  -o smtpd_milters={name}\n"))
+                said = wiring.setup("--undo", "--all", "--yes")
+                self.assertIn("submission_milters stays, without Rejoinder", said)
+                self.assertNotIn("byte for byte", said)
+                self.assertEqual(wiring.main(), {**before, "submission_milters": DKIM})
+
     def test_lists_with_blanks(self):
         """postconf(1) takes these only with the whole line of a service."""
         def edit(text):
@@ -442,9 +457,8 @@ class CrashTest(SetupTest):
     def test_killed_after_the_edits(self):
         wiring = self.make()
         before = wiring.snapshot()
-        wiring.fake_postfix("test -e $directory/second && kill -9 $PPID\n"
-                            "touch $directory/second")
-        self.assertEqual(wiring.attempt("--yes").returncode, -9)
+        wiring.fake("postfix", 'case "$*" in *reload) kill -9 $PPID;; esac')
+        self.assertEqual(wiring.attempt("--yes", "--without-milter").returncode, -9)
         wiring.unfake("postfix")
         self.see_recovers(wiring, before)
 
@@ -483,7 +497,7 @@ class CrashTest(SetupTest):
         wiring.fake_postfix("if test -e $directory/second; then echo fatal: no good >&2; "
                             "exit 1; fi\ntouch $directory/second")
         said = wiring.setup("--yes", code=CONFIG)
-        self.assertIn("everything is as it was before: postfix check: fatal: no good", said)
+        self.assertIn("postfix check: fatal: no good", said)
         self.see_restored(wiring, before)
 
     def test_no_room_for_the_second_file(self):
@@ -610,6 +624,14 @@ class RefusalTest(SetupTest):
             with self.subTest(sentence):
                 self.see_refused(self.make(**options), sentence,
                                  TEMPORARY if sentence == "bad field count" else CONFIG)
+
+    def test_lists_that_name_one_another(self):
+        """The milter would be called twice."""
+        for main in ("smtpd_milters = $non_smtpd_milters\n"
+                     f"non_smtpd_milters = {DKIM}\n",
+                     f"my = $smtpd_milters\nsmtpd_milters = {DKIM}\nnon_smtpd_milters = $my\n"):
+            with self.subTest(main):
+                self.see_refused(self.make(main=main), "would call the milter 2 times")
 
     def test_a_port_that_somebody_has(self):
         """master(8) would end."""
