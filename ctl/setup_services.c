@@ -239,6 +239,18 @@ static void note_milter_maps(struct plan_work *work)
 	}
 }
 
+/* Mail of this host's programs that comes by port 25 passes the list for mail from outside. */
+static void note_signer(struct plan_work *work)
+{
+	if (work->others[0] != '\0')
+		string_list_take(
+			&work->plan->notes,
+			xasprintf("if one of %s signs mail that programs of this host send to port "
+		                  "25, it signs before Rejoinder edits the header, and the "
+		                  "signature is void: let them use sendmail(1) or submission",
+		                  work->others));
+}
+
 /* What a program cannot know, or should not do. */
 static void add_notes(struct plan_work *work)
 {
@@ -272,6 +284,7 @@ static void add_notes(struct plan_work *work)
 		                "to the world: contrib/postfix/master.cf has one for your people");
 	note_filter(work, has_return);
 	note_milter_maps(work);
+	note_signer(work);
 }
 
 int setup_plan_services(struct plan_work *work, struct error *err)

@@ -18,6 +18,7 @@ struct reversal {
 	size_t count;
 	struct string_list values; /* that the changes point to */
 	bool keeps_submission;     /* submission_milters holds what the admin put there */
+	const struct string_list *edited_maps;
 };
 
 static bool is_same(const char *a, const char *b)
@@ -107,6 +108,50 @@ static bool is_ours(const struct setup_edit *edit)
 	return edit->kind == SETUP_SERVICE || strncmp(edit->target, "rejoinder", 9) == 0;
 }
 
+/* Is it what setup wrote, or what `rejoinder postfix maps` has made of that since? */
+static bool is_unedited(const struct setup_edit *edit, const struct file_bytes *now)
+{
+	return (now->length == strlen(edit->after) &&
+	        memcmp(now->data, edit->after, now->length) == 0) ||
+	       (relay_map_is_ours(edit->after) && relay_map_is_ours(now->data));
+}
+
+/*
+ * The maps of the journal that somebody has edited since; but not that of relays, whose
+ * lines of ours name services that go.
+ */
+static int find_edited_maps(const struct setup_journal *journal, struct string_list *out,
+                            struct error *err)
+{
+	for (size_t i = 0; i < journal->count; i++) {
+		for (size_t j = 0; j < journal->runs[i].plan.count; j++) {
+			const struct setup_edit *edit = &journal->runs[i].plan.edits[j];
+			struct file_bytes now;
+			bool is_map = edit->kind == SETUP_FILE && !relay_map_is_ours(edit->after);
+			int rc = is_map ? file_read(edit->target, &now, err) : 0;
+
+			/* A later run may have written it anew: the last one decides. */
+			if (rc > 0 && is_unedited(edit, &now))
+				string_list_release(out);
+			else if (rc > 0)
+				string_list_add(out, edit->target);
+			if (rc > 0)
+				free(now.data);
+			if (rc < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* Does it name a map that stays, since somebody has put lines of his own into it? */
+static bool is_all_kept(const struct reversal *reversal, const struct setup_edit *edit)
+{
+	const char *path = edit->element != NULL ? strchr(edit->element, ':') : NULL;
+
+	return path != NULL && string_list_has(reversal->edited_maps, path + 1);
+}
+
 static void reverse(struct reversal *reversal, const struct setup_edit *edit)
 {
 	const char *now = value_now(reversal->postconf, edit);
@@ -120,6 +165,10 @@ static void reverse(struct reversal *reversal, const struct setup_edit *edit)
 		                 xasprintf("%s stays: it names submission_milters, where you "
 		                           "have put other milters",
 		                           edit->target));
+	} else if (is_all_kept(reversal, edit)) {
+		string_list_take(reversal->said,
+		                 xasprintf("%s goes on naming %s, where you have put lines",
+		                           edit->target, edit->element));
 	} else if (is_same(now, edit->after)) {
 		change(reversal, edit, xstrdup(edit->before));
 	} else if (edit->element != NULL && setup_list_has(now, edit->element)) {
@@ -158,11 +207,12 @@ static bool keeps_submission(const struct setup_run *run, const struct postconf 
 }
 
 static int reverse_run(const char *directory, const struct setup_run *run,
-                       struct setup_texts *texts, const bool *is_edited, struct string_list *said,
+                       struct setup_texts *texts, const bool *is_edited,
+                       const struct string_list *edited_maps, struct string_list *said,
                        struct error *err)
 {
 	struct postconf *postconf = setup_texts_postconf(directory, texts, err);
-	struct reversal reversal = {.postconf = postconf, .said = said};
+	struct reversal reversal = {.postconf = postconf, .said = said, .edited_maps = edited_maps};
 	int rc = 0;
 
 	if (postconf == NULL)
@@ -202,7 +252,20 @@ static bool take_backup(const char *directory, const struct setup_run *run, enum
 	return is_good;
 }
 
-static int undo_run(const char *directory, const struct setup_run *run, struct setup_texts *texts,
+static bool names_any(const struct setup_run *run, const struct string_list *maps)
+{
+	for (size_t i = 0; i < run->plan.count; i++) {
+		const struct setup_edit *edit = &run->plan.edits[i];
+		const char *path = edit->element != NULL ? strchr(edit->element, ':') : NULL;
+
+		if (edit->kind == SETUP_MAIN && path != NULL && string_list_has(maps, path + 1))
+			return true;
+	}
+	return false;
+}
+
+static int undo_run(const char *directory, const struct setup_run *run,
+                    const struct string_list *edited_maps, struct setup_texts *texts,
                     struct string_list *said, struct error *err)
 {
 	bool is_edited[SETUP_CONFIGS];
@@ -211,6 +274,8 @@ static int undo_run(const char *directory, const struct setup_run *run, struct s
 	for (enum setup_config i = 0; i < SETUP_CONFIGS; i++)
 		is_edited[i] = !setup_run_is_before(run, i, &texts->files[i]) &&
 		               !setup_run_is_after(run, i, &texts->files[i]);
+	/* What names a map that stays must stay too. */
+	is_edited[SETUP_MAIN_CF] = is_edited[SETUP_MAIN_CF] || names_any(run, edited_maps);
 	if (is_edited[SETUP_MAIN_CF] && !is_edited[SETUP_MASTER_CF]) {
 		/* What is kept in main.cf must be referred to by master.cf. */
 		postconf = setup_texts_postconf(directory, texts, err);
@@ -224,7 +289,7 @@ static int undo_run(const char *directory, const struct setup_run *run, struct s
 			is_edited[i] = !take_backup(directory, run, i, &texts->files[i]);
 	if (!is_edited[SETUP_MAIN_CF] && !is_edited[SETUP_MASTER_CF])
 		return 0;
-	return reverse_run(directory, run, texts, is_edited, said, err);
+	return reverse_run(directory, run, texts, is_edited, edited_maps, said, err);
 }
 
 static bool has_target(const struct setup_plan *plan, const struct setup_edit *edit)
@@ -352,11 +417,17 @@ int setup_undo_make(const char *directory, const struct setup_journal *journal,
                     const struct setup_texts *current, bool is_all, struct setup_undo *out,
                     struct error *err)
 {
+	struct string_list edited_maps = {0};
+	int rc = find_edited_maps(journal, &edited_maps, err);
+
 	*out = (struct setup_undo){0};
 	setup_texts_copy(&out->without, current);
-	for (size_t i = journal->count; i > 0; i--)
-		if (undo_run(directory, &journal->runs[i - 1], &out->without, &out->said, err) < 0)
-			return -1;
+	for (size_t i = journal->count; i > 0 && rc == 0; i--)
+		rc = undo_run(directory, &journal->runs[i - 1], &edited_maps, &out->without,
+		              &out->said, err);
+	string_list_release(&edited_maps);
+	if (rc < 0)
+		return -1;
 	if (keep_named(directory, journal, &out->without, &out->said, err) < 0)
 		return -1;
 	out->is_restored = journal->count > 0 && !journal->runs[0].is_remainder;
@@ -373,14 +444,6 @@ void setup_undo_release(struct setup_undo *undo)
 	setup_texts_release(&undo->without);
 	setup_plan_release(&undo->stays);
 	string_list_release(&undo->said);
-}
-
-/* Is it what setup wrote, or what `rejoinder postfix maps` has made of that since? */
-static bool is_unedited(const struct setup_edit *edit, const struct file_bytes *now)
-{
-	return (now->length == strlen(edit->after) &&
-	        memcmp(now->data, edit->after, now->length) == 0) ||
-	       (relay_map_is_ours(edit->after) && relay_map_is_ours(now->data));
 }
 
 static int undo_file(const struct setup_edit *edit, struct string_list *said, struct error *err)

@@ -376,6 +376,19 @@ class UndoTest(SetupTest):
                     os.unlink(wiring.path("rejoinder_transport"))
                 self.see_restored(wiring, before)
 
+    def test_a_map_of_replies_with_lines_of_the_admin_stays_in_force(self):
+        wiring = self.make(aliases=("postmaster",))
+        wiring.setup("--yes")
+        text = wiring.read("rejoinder_replies") + "info@company.test jane@company.test\n"
+        wiring.write("rejoinder_replies", text)
+        said = wiring.setup("--undo", "--all", "--yes")
+        self.assertIn("where you have put lines", " ".join(said.split()))
+        self.assertNotIn("byte for byte", said)
+        self.assertEqual(wiring.read("rejoinder_replies"), text)
+        self.assertEqual(wiring.main()["virtual_alias_maps"],
+                         f"texthash:{wiring.etc}/rejoinder_replies")
+        self.assertNotIn("smtpd_milters", wiring.main())
+
     def test_byte_for_byte_is_said_only_if_it_is_so(self):
         wiring = self.make(aliases=("postmaster",))
         wiring.setup("--yes")
