@@ -21,6 +21,7 @@
 struct query {
 	const struct postconf *postconf;
 	struct string_list *undecided;
+	struct string_list *failed; /* tables, which are not asked again: each may take its time */
 	const char *address, *domain; /* lower case; domain points behind the @ */
 	char *local;
 	bool is_bare; /* local alone names it too, as virtual(5) says */
@@ -58,6 +59,8 @@ static enum answer look_up(struct query *query, const char *program, const char 
 	size_t length;
 	char *output;
 
+	if (string_list_has(query->failed, table))
+		return ANSWER_UNKNOWN;
 	/* The tables of proxymap(8) are asked directly: it may not run. */
 	if (strncmp(table, "proxy:", 6) == 0)
 		argv[5] = table + 6;
@@ -66,6 +69,7 @@ static enum answer look_up(struct query *query, const char *program, const char 
 		answer = ANSWER_YES;
 	} else if ((complaint = output != NULL ? find_complaint(output) : err.text) != NULL) {
 		doubt(query, complaint);
+		string_list_add(query->failed, table);
 		answer = ANSWER_UNKNOWN;
 	}
 	free(output);
@@ -199,10 +203,11 @@ static enum answer knows(struct query *query)
 }
 
 static enum answer ask(const struct postconf *postconf, const char *address,
-                       struct string_list *undecided)
+                       struct string_list *undecided, struct string_list *failed)
 {
 	const char *at = strrchr(address, '@');
-	struct query query = {.postconf = postconf, .undecided = undecided, .address = address};
+	struct query query = {
+		.postconf = postconf, .undecided = undecided, .failed = failed, .address = address};
 	enum answer answer;
 
 	if (at == NULL)
@@ -255,6 +260,7 @@ static void find_transport_map(const struct config *config, struct setup_facts *
 void setup_facts_find(const struct postconf *postconf, const struct config *config,
                       struct setup_facts *out)
 {
+	struct string_list failed = {0};
 	size_t asked = 0;
 
 	*out = (struct setup_facts){0};
@@ -268,16 +274,17 @@ void setup_facts_find(const struct postconf *postconf, const struct config *conf
 		    string_list_has(&out->unknown, address))
 			continue;
 		asked++;
-		if (ask(postconf, address, &out->undecided) == ANSWER_NO)
+		if (ask(postconf, address, &out->undecided, &failed) == ANSWER_NO)
 			string_list_add(&out->unknown, address);
 	}
 	if (out->unknown.count > 0 &&
-	    ask(postconf, config->operator_address, &out->undecided) == ANSWER_NO)
+	    ask(postconf, config->operator_address, &out->undecided, &failed) == ANSWER_NO)
 		string_list_take(
 			&out->undecided,
 			xasprintf("Postfix does not know %s either, whom mail goes to that "
 		                  "nobody owns: set operator in rejoinder.conf",
 		                  config->operator_address));
+	string_list_release(&failed);
 	out->replies_map_path = xasprintf("%s/" SETUP_REPLIES_MAP, postconf_directory(postconf));
 	out->replies_map = read_replies_map(out->replies_map_path);
 	find_transport_map(config, out);

@@ -608,6 +608,17 @@ class RecipientTest(SetupTest):
         self.see_known("other bob\n", False, main=maps)
 
 
+    def test_a_table_that_fails_is_asked_once(self):
+        """It may take long each time, and there may be many accounts."""
+        wiring = self.make(main="virtual_alias_maps = texthash:{etc}/none\n", accounts=(
+            "[account \"Desk\"]\naddress = desk@company.test\nincoming = yes\n"))
+        wiring.fake("postmap", 'echo "$*" >>$directory/asked; exec $real "$@"')
+        said = wiring.setup("--dry-run")
+        self.assertEqual(said.count("whether Postfix takes mail"), 1, said)
+        with open(os.path.join(wiring.directory, "asked"), encoding="utf-8") as stream:
+            self.assertEqual(stream.read().count("/none"), 1)
+
+
 class RefusalTest(SetupTest):
     """What it cannot wire it says, and leaves alone."""
 
