@@ -64,6 +64,8 @@ class HarnessTest(unittest.TestCase):
         data = compose("jane@company.test", "customer@example.org", "not signed in")
         with self.assertRaises(smtplib.SMTPAuthenticationError):
             self.send_to_customer(data, login=("jane", PASSWORDS["bob"]))
+        # The client has tried both mechanisms, and went before the line of the second was written.
+        self.postfix.wait_log("SASL LOGIN authentication failed")
         complaints = self.postfix.problems()
         self.assertTrue(complaints)
         for line in complaints:
