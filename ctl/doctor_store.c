@@ -237,7 +237,7 @@ static void check_troubles(struct doctor *doctor)
 	}
 	for (size_t i = 0; i < count; i++)
 		doctor_fail(doctor, "Look at the other findings, and in the log",
-		            "%s lasts, which the operator was told of %s: %s", troubles[i].name,
+		            "%s lasts, since %s: %s", troubles[i].name,
 		            output_ago(ago, troubles[i].since, doctor->now), troubles[i].detail);
 	if (count == 0)
 		doctor_ok(doctor, "nothing lasts that the operator was told of");

@@ -12,7 +12,7 @@
 #include "lib/mail/address.h"
 #include "lib/store/rehearse.h"
 
-#define FIELD_ADDRESSES_MAX 1000
+#define FIELD_ADDRESSES_MAX MAIL_RCPTS_MAX
 #define CLIENT_PORT         40000 /* any but 0, which is Postfix's own mail */
 #define CLIENT_LOCAL        "local"
 

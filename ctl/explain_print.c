@@ -17,6 +17,23 @@
 #define WIDTH_MOST   120
 #define VALUE_SHOWN  2000 /* bytes of a field's new value, for people */
 
+/* As first recorded, which a repeat does not change. */
+static enum message_class class_of(const struct explanation *explanation)
+{
+	const struct recorded *recorded = explanation->decision.recorded;
+
+	return recorded != NULL && recorded->status == 0 ? recorded->class
+	                                                 : explanation->decision.plan->record.class;
+}
+
+static const char *rule_of(const struct explanation *explanation)
+{
+	const struct recorded *recorded = explanation->decision.recorded;
+
+	return recorded != NULL && recorded->status == 0 ? recorded->rule
+	                                                 : explanation->decision.plan->record.rule;
+}
+
 static void print_field(const char *label, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -167,7 +184,8 @@ void explain_print_text(const struct explanation *explanation)
 	print_envelope(explanation);
 	print_route(explanation);
 	if (explanation->decision.recorded != NULL && !record->is_action)
-		print_field("Class", "%s, by rule %s", class_name(record->class), record->rule);
+		print_field("Class", "%s, by rule %s", class_name(class_of(explanation)),
+		            rule_of(explanation));
 	print_conversation(explanation);
 	if (mail->bad_tokens > 0)
 		print_field("Tokens", "%u not believed: %s", mail->bad_tokens,
@@ -263,8 +281,8 @@ void explain_print_json(const struct explanation *explanation)
 	                    json_text(plan->account != NULL ? plan->account->name : NULL));
 	json_object_set_new(document, "account_reason", json_text(plan->account_reason));
 	json_object_set_new(document, "class",
-	                    json_text(is_recorded ? class_name(plan->record.class) : NULL));
-	json_object_set_new(document, "rule", json_text(is_recorded ? plan->record.rule : NULL));
+	                    json_text(is_recorded ? class_name(class_of(explanation)) : NULL));
+	json_object_set_new(document, "rule", json_text(is_recorded ? rule_of(explanation) : NULL));
 	add_conversation(document, explanation);
 	json_object_set_new(document, "bad_tokens", json_integer(mail->bad_tokens));
 	json_object_set_new(document, "status", json_string(explain_status(explanation)));

@@ -9,6 +9,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/memory.h"
 #include "lib/conversation/token.h"
+#include "lib/mail/msgid.h"
 #include "lib/store/query.h"
 
 #define LISTED_MAX      20 /* messages that an address may mean, or of a conversation */
@@ -194,9 +195,21 @@ static int tell_word(struct story *story, const char *word, struct error *err)
 	return tell_conversation(story, conversation, err);
 }
 
+/* As it is recorded: without blanks. */
 static char *with_brackets(const char *text)
 {
-	return text[0] == '<' ? xstrdup(text) : xasprintf("<%s>", text);
+	char *id = text[0] == '<' ? xstrdup(text) : xasprintf("<%s>", text);
+	char *plain = msgid_first(id, strlen(id));
+
+	if (plain == NULL)
+		return id;
+	free(id);
+	return plain;
+}
+
+static bool may_be_msgid(const char *query)
+{
+	return query[0] == '<' || strchr(query, '@') != NULL;
 }
 
 /* What the query may be by its looks; the store may know better. */
@@ -220,9 +233,9 @@ static int ask_store(struct story *story, struct error *err)
 	char *msgid;
 	int result;
 
-	if (strchr(story->query, '@') == NULL && token == NULL)
+	if (!may_be_msgid(story->query) && token == NULL)
 		return tell_word(story, story->query, err);
-	if (strchr(story->query, '@') != NULL) {
+	if (may_be_msgid(story->query)) {
 		msgid = with_brackets(story->query);
 		result = tell_msgid(story, msgid, err);
 		free(msgid);
@@ -274,11 +287,12 @@ static void ask_log(struct story *story)
 
 	for (size_t i = 0; i < story->tale_count; i++)
 		want_lines(story, &story->tales[i]);
-	if (story->tale_count == 0 && strchr(story->query, '@') != NULL) {
+	if (story->tale_count == 0 && may_be_msgid(story->query)) {
 		msgid = with_brackets(story->query);
 		trace_log_want_msgid(story->log, msgid);
 		free(msgid);
-	} else if (story->tale_count == 0) {
+	} else if (!may_be_msgid(story->query) && find_token(story->query) == NULL) {
+		/* The store may know one use of it, and the log another. */
 		trace_log_want_queue_id(story->log, story->query, 0);
 	}
 	trace_log_follow(story->log);

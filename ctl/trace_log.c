@@ -7,6 +7,7 @@
 
 #include "ctl/trace_file.h"
 #include "lib/base/memory.h"
+#include "lib/mail/msgid.h"
 
 #define LEADS_MAX     500 /* queue ids that are followed */
 #define MSGIDS_MAX    500
@@ -206,25 +207,19 @@ static struct trace_line *keep(struct trace_log *log, const struct maillog_line 
 	return kept;
 }
 
-/* What cleanup(8) says of a message: "message-id=<1@example.org>". */
-static const char *read_msgid(const struct maillog_line *line, size_t *length_out)
+/*
+ * What cleanup(8) says of a message: "message-id=<1@example.org>".  As the milter reads it: there
+ * may be blanks in it.  A heap string, or NULL.
+ */
+static char *read_msgid(const struct maillog_line *line)
 {
-	const char *found = maillog_value(line, "message-id=", " \t", length_out);
+	size_t length;
+	const char *found = maillog_value(line, "message-id=", " \t", &length);
 
 	if (found != NULL && (found == line->text + strlen("message-id=") ||
 	                      found == line->text + strlen("resent-message-id=")))
-		return found;
-	*length_out = 0;
+		return msgid_first(found, line->text_length - (size_t)(found - line->text));
 	return NULL;
-}
-
-static bool is_wanted_msgid(const struct trace_log *log, const char *msgid, size_t length)
-{
-	for (size_t i = 0; i < log->msgids.count; i++)
-		if (strlen(log->msgids.items[i]) == length &&
-		    memcmp(log->msgids.items[i], msgid, length) == 0)
-			return true;
-	return false;
 }
 
 /* A line of the scheduler about a notice or letter that is wanted. */
@@ -255,8 +250,7 @@ static void on_line(void *context, const char *text, size_t length)
 {
 	struct trace_log *log = context;
 	struct maillog_line line;
-	const char *msgid;
-	size_t msgid_length;
+	char *msgid;
 
 	log->sequence += SEQUENCE_STEP;
 	if (!maillog_read(&line, text, length))
@@ -272,10 +266,11 @@ static void on_line(void *context, const char *text, size_t length)
 	}
 	if (log->msgids.count == 0 || !maillog_is_of(&line, "cleanup"))
 		return;
-	msgid = read_msgid(&line, &msgid_length);
-	if (msgid != NULL && is_wanted_msgid(log, msgid, msgid_length))
+	msgid = read_msgid(&line);
+	if (msgid != NULL && string_list_has(&log->msgids, msgid))
 		want(log, line.queue_id, line.queue_id_length,
 		     trace_stamp_us(&line.stamp, log->written_at));
+	free(msgid);
 }
 
 static int compare_lines(const void *a, const void *b)
@@ -357,33 +352,53 @@ static size_t find_use(const struct trace_log *log, const struct lead *lead, str
 	return nearest_us == INT64_MAX ? 0 : count;
 }
 
+/*
+ * Did a delivery agent hand it to this very host?  A queue id of another would be a stranger's here,
+ * and what others write - addresses, ids, replies - may look like anything.  The view is then
+ * of the reply alone.
+ */
+static bool is_handed_on_here(struct maillog_line *view)
+{
+	static const char sent[] = "status=sent (";
+	size_t length;
+	const char *relay = maillog_value(view, ">, relay=", ",", &length), *reply, *at = NULL;
+
+	if (relay == NULL || (!maillog_is_of(view, "smtp") && !maillog_is_of(view, "lmtp")))
+		return false;
+	for (size_t i = 0; i < length && at == NULL; i++)
+		if (relay[i] == '[')
+			at = relay + i;
+	reply = strstr(relay, sent);
+	if (at == NULL || reply == NULL ||
+	    (strncmp(at, "[127.", 5) != 0 && strncmp(at, "[::1]", 5) != 0))
+		return false;
+	view->text_length -= (size_t)(reply - view->text);
+	view->text = reply;
+	return true;
+}
+
 /* A queue id that another line leads to. */
 static void follow_line(struct trace_log *log, const struct trace_line *line)
 {
-	const struct maillog_line view = {.program = line->program,
-	                                  .program_length = strlen(line->program),
-	                                  .text = line->text,
-	                                  .text_length = strlen(line->text)};
+	struct maillog_line view = {.program = line->program,
+	                            .program_length = strlen(line->program),
+	                            .text = line->text,
+	                            .text_length = strlen(line->text)};
 	const char *found;
+	char *msgid;
 	size_t length;
 
-	found = maillog_is_of(&view, "cleanup") ? read_msgid(&view, &length) : NULL;
-	if (found != NULL && length > 2) {
-		char *msgid = xmemdup0(found, length);
-
+	msgid = maillog_is_of(&view, "cleanup") ? read_msgid(&view) : NULL;
+	if (msgid != NULL)
 		trace_log_want_msgid(log, msgid);
-		free(msgid);
-	}
+	free(msgid);
 	found = maillog_is_of(&view, "bounce")
 	                ? maillog_value(&view, "notification: ", " ,", &length)
 	                : NULL;
 	if (found != NULL)
 		want(log, found, length, line->at_us);
-	/* A queue id of another host would be a stranger's here. */
-	if (strstr(line->text, "relay=127.") == NULL && strstr(line->text, "[127.") == NULL &&
-	    strstr(line->text, "[::1]") == NULL)
-		return;
-	found = maillog_value(&view, "queued as ", ") ,", &length);
+	found = is_handed_on_here(&view) ? maillog_value(&view, "queued as ", ") ,", &length)
+	                                 : NULL;
 	if (found != NULL)
 		want(log, found, length, line->at_us);
 }

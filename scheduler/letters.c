@@ -105,6 +105,13 @@ static void compose_any(struct buffer *mail, const struct letter *letter,
 	}
 }
 
+/* One refusal of the operator's mailbox must not hide a trouble for good. */
+static bool is_owed(const struct letter *letter, int64_t now)
+{
+	return is_of_trouble(letter) &&
+	       (letter->kind == LETTER_TROUBLE_BEGAN || now - letter->created_at < OLD_S);
+}
+
 static void send_letter(struct letters *letters, struct sending *sending,
                         const struct letter *letter, const struct account *account, const char *to,
                         int64_t now, const char *line)
@@ -125,6 +132,9 @@ static void send_letter(struct letters *letters, struct sending *sending,
 	if (status == 0) {
 		letters->outcome = outcome_end(letter->id, false);
 		log_info("%ssent, queue_id=%s", line, queue_id);
+	} else if (err.kind == ERROR_PERMANENT && is_owed(letter, now)) {
+		letters->outcome = outcome_retry(letter->id, letter->attempts, time(NULL), &err);
+		log_error("%sdeferred, reason=refused: %s", line, err.text);
 	} else if (err.kind == ERROR_PERMANENT) {
 		letters->outcome = outcome_end(letter->id, true);
 		log_refusal(letter, line, err.text);

@@ -249,6 +249,11 @@ class ExplainTest(unittest.TestCase):
         arrived = self.postfix.mailbox("jane").wait(Mail(answer).value("Message-ID"), 2)
         self.see_same_header(again, answer, arrived.data, conversation)
 
+        # Its class is that of the first time, whatever it carries now.
+        marked = answer.replace(b"Subject:", b"List-Id: <a.example.org>\r\nSubject:", 1)
+        explained, line = self.play(marked, CUSTOMER, address)
+        self.assertEqual((line["repeat"], explained["class"]), ("yes", "human"))
+
         # To Jane herself, known by its ids only.
         direct = compose(CUSTOMER, "jane@company.test", "Re: Your order",
                          In_Reply_To=received.mail.value("Message-ID"))

@@ -217,6 +217,26 @@ class OperatorTest(unittest.TestCase):
         wait_for(self.told, "the mail about the inbox", deadline=70)
         self.assertEqual(self.told(), [self.BROKEN])
 
+    def test_a_refusal_of_the_mailbox_hides_no_trouble(self):
+        """As while its table is written anew."""
+        refusals, reply_to = ["550 5.1.1 unknown in virtual mailbox table"], self.sink.reply_to
+        self.sink.reply_to = lambda step, address: (
+            refusals.pop() if step == "rcpt" and refusals else reply_to(step, address))
+        self.addCleanup(setattr, self.sink, "reply_to", reply_to)
+        self.allowed.append(r"letter \d+: kind=trouble-began, .*status=deferred, reason=refused")
+        self.break_inbox(polls=3, seconds=AN_HOUR)
+        self.start()
+        wait_for(lambda: read_rows(self.store, "SELECT 1 FROM letter WHERE attempts = 1 AND"
+                                   " state = 'open' AND leased_until > created_at + 50"),
+                 "the first try")
+        self.assertEqual(self.told(), [])
+        change_rows(self.store, "UPDATE letter SET leased_until = 0")
+        self.look()
+        self.wait_told(self.BROKEN)
+        self.heal_inbox()
+        self.look()
+        self.wait_told(self.BROKEN, self.WELL)
+
     def start_in_doubt(self):
         """The mail about the beginning is taken, and nobody knows."""
         self.sink.drops = 1

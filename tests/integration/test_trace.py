@@ -318,6 +318,62 @@ class TraceTest(unittest.TestCase):
                          ["client", "message-id", "removed", "message-id"])
         self.assertLess(story["events"][0]["at"], story["events"][2]["at"][:4] + "~")
 
+    def test_ids_with_blanks_and_without_an_at_sign(self):
+        """As scanners and printers make them; the store has them without blanks."""
+        at = "Nov 22 10:00:0"
+        path = self.write("blanks.log", [
+            f"{at}0 mx postfix/smtpd[9]: 4bBlanks10: client=a[192.0.2.9]",
+            f"{at}1 mx postfix/cleanup[9]: 4bBlanks10: message-id=<Sun, 22 Nov 10:00@printer>",
+            f"{at}2 mx postfix/smtpd[9]: 4bBlanks11: client=b[192.0.2.9]",
+            f"{at}3 mx postfix/cleanup[9]: 4bBlanks11: message-id=<Sun, 22 Nov 11:00@printer>",
+            f"{at}4 mx postfix/smtpd[9]: 4bNoAt1234: client=c[192.0.2.9]",
+            f"{at}5 mx postfix/cleanup[9]: 4bNoAt1234: message-id=<noat.123>"])
+        for query, client in (("<Sun, 22 Nov 10:00@printer>", "a"),
+                              ("<Sun,22Nov11:00@printer>", "b"), ("4bBlanks11", "b"),
+                              ("<noat.123>", "c")):
+            with self.subTest(query):
+                story = self.trace(query, path)
+                self.assertEqual([one["text"] for one in story["events"]
+                                  if one["text"].startswith("client=")],
+                                 [f"client={client}[192.0.2.9]"])
+
+    def test_what_others_write_leads_to_no_other_message(self):
+        """Ids, addresses and replies of other hosts may name any queue id."""
+        at = "Nov 22 10:00:0"
+        secret = [f"{at}0 mx postfix/smtpd[9]: 4bSecret10: client=a[192.0.2.9]",
+                  f"{at}0 mx postfix/qmgr[9]: 4bSecret10: from=<boss@company.test>"]
+        for number, line in enumerate((
+                "postfix/cleanup[9]: 4bFirst123: "
+                "message-id=<x queued as 4bSecret10 [127.0.0.1]@evil.example>",
+                "postfix/smtp[9]: 4bFirst123: to=<a@example.org>, relay=mx.example.org[192.0.2.1]:25,"
+                " delay=1, status=sent (250 relay=h[127.0.0.1]:1: queued as 4bSecret10)",
+                "postfix/local[9]: 4bFirst123: to=<a@example.org>, relay=local, delay=1,"
+                " status=sent (forwarded as 4bNone1234, [127.0.0.1] queued as 4bSecret10)")):
+            with self.subTest(line):
+                path = self.write(f"others{number}.log", secret + [
+                    f"{at}1 mx postfix/smtpd[9]: 4bFirst123: client=b[192.0.2.9]",
+                    f"{at}2 mx {line}"])
+                story = self.trace("4bFirst123", path)
+                self.assertNotIn("boss@company.test", str(story["events"]))
+        # But a filter on this host hands it on.
+        path = self.write("filter.log", secret + [
+            f"{at}1 mx postfix/smtpd[9]: 4bFirst123: client=b[192.0.2.9]",
+            f"{at}2 mx postfix/lmtp[9]: 4bFirst123: to=<a@example.org>,"
+            " relay=127.0.0.1[127.0.0.1]:10024, delay=1, status=sent (250 2.0.0 from"
+            " MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4bSecret10)"])
+        self.assertIn("boss@company.test", str(self.trace("4bFirst123", path)["events"]))
+
+    def test_a_queue_id_that_the_store_knows_of_another_time(self):
+        queue_id = self.queue_id(self.msgid(self.reply))
+        later = datetime.datetime.now() + datetime.timedelta(hours=2)
+        stamp = later.strftime("%b ") + f"{later.day:2}" + later.strftime(" %H:%M:%S")
+        path = self.write("later.log", [
+            f"{stamp} mx postfix/smtpd[9]: {queue_id}: client=later.example.org[192.0.2.9]"])
+        os.utime(path, (later.timestamp(),) * 2)
+        story = str(self.trace(queue_id, path)["events"])
+        self.assertIn("later.example.org", story)
+        self.assertIn(self.msgid(self.reply), story)
+
     def test_a_stamp_without_a_year(self):
         """It is that of the year in which the file was written, or of the one before."""
         path = self.write("year.log", ["Dec 31 12:00:00 mx postfix/smtpd[9]: 4bOld12345: client=a",
