@@ -1,14 +1,17 @@
 """Free TCP ports on loopback for servers that cannot bind port 0 themselves.
 
 They lie below the kernel's ephemeral range, so that no outgoing connection of
-another test takes one between the look and the server's bind, and are drawn at
-random, so that two tests at once hardly ever draw the same.
+another test takes one between the look and the server's bind.  A port that was
+drawn stays with its process: what reserves it is an abstract Unix socket of that
+number, which like the port belongs to the network namespace and goes with the process.
 """
 
 import random
 import socket
 
 LOWEST = 10000
+
+_reservations = []
 
 
 def _ephemeral_start():
@@ -26,15 +29,27 @@ def _is_free(port):
     return True
 
 
+def _reserve(port):
+    """False if another test has drawn it, whose server may not be there yet."""
+    reservation = socket.socket(socket.AF_UNIX)
+    try:
+        reservation.bind(f"\0rejoinder-test-port-{port}")
+    except OSError:
+        reservation.close()
+        return False
+    _reservations.append(reservation)
+    return True
+
+
 def free_ports(count):
-    """Return count different free ports."""
+    """Return count different free ports, which no other call returns while this process lives."""
     end = max(_ephemeral_start(), LOWEST + 1000)
     found = []
     for _ in range(1000):
         if len(found) == count:
             return found
         port = random.randrange(LOWEST, end)
-        if port not in found and _is_free(port):
+        if _reserve(port) and _is_free(port):
             found.append(port)
     raise RuntimeError(f"found only {len(found)} of {count} free ports below {end}")
 

@@ -4,6 +4,8 @@ import os
 import shutil
 import smtplib
 import socket
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -191,6 +193,18 @@ class PartsTest(unittest.TestCase):
         ports = free_ports(20)
         self.assertEqual(len(set(ports)), 20)
         self.assertFalse(any(map(is_listening, ports)))
+
+    def test_a_port_that_was_drawn_stays_with_its_process(self):
+        (taken,), (other,) = free_ports(1), free_ports(1)
+        draw = ("import ports, random\n"
+                "random.randrange = lambda *_: drawn.pop(0)\n"
+                f"drawn = [{taken}, {other}, *range(10000, 20000)]\n"
+                "print(*ports.free_ports(1), len(drawn))")
+        port, left = map(int, subprocess.run(
+            [sys.executable, "-c", draw], cwd=os.path.dirname(os.path.abspath(__file__)),
+            check=True, capture_output=True, timeout=60).stdout.split())
+        self.assertNotIn(port, (taken, other))
+        self.assertLess(left, 10000)
 
     def test_fields_that_changed_are_told(self):
         before = Mail(b"From: a\r\nReply-To: a\r\nX: 1\r\nX: 2\r\n\r\nbody\r\n")
