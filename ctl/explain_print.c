@@ -133,6 +133,8 @@ static void print_conversation(const struct explanation *explanation)
 		print_field("Reference", "%s", recorded->reference);
 	if (recorded->is_capped)
 		print_field("Waits", "none begins: its sender is past a rate cap");
+	else if (recorded->is_crowded)
+		print_field("Waits", "none begins: too many wait in the conversation already");
 	else if (recorded->waits_started > 0)
 		print_field("Waits", "%s begins to wait for an answer",
 		            explanation->decision.plan->record.from);
@@ -245,6 +247,8 @@ static void add_conversation(json_t *document, const struct explanation *explana
 	                    json_text(recorded != NULL ? recorded->reference : NULL));
 	json_object_set_new(document, "waits_started",
 	                    json_integer(recorded != NULL ? recorded->waits_started : 0));
+	json_object_set_new(document, "crowded",
+	                    json_boolean(recorded != NULL && recorded->is_crowded));
 	json_object_set_new(document, "waits_ended",
 	                    json_integer(recorded != NULL ? recorded->waits_ended : 0));
 }

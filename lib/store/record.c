@@ -153,7 +153,7 @@ static int end_answered(struct store *store, const struct record *record, bool i
 	return wait_end(store, record->config, &answer, &out->waits_ended, err);
 }
 
-static bool record_is_forged(const struct record *record)
+bool record_is_forged(const struct record *record)
 {
 	return record->auth != NULL && strcmp(record->auth, "fail") == 0;
 }

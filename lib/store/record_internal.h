@@ -1,6 +1,8 @@
 #ifndef REJOINDER_STORE_RECORD_INTERNAL_H
 #define REJOINDER_STORE_RECORD_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "lib/base/error.h"
 #include "lib/conversation/cap.h"
 #include "lib/store/record.h"
@@ -25,5 +27,8 @@ struct record_decision {
 /* Decide on a message that is not there yet. Reads only. 0, RECORDED_NOT_OURS, or -1 with *err. */
 int record_decide(struct store *store, const struct record *record, struct record_decision *out,
                   struct error *err) MUST_CHECK;
+
+/* Is the sender surely not who it says: nothing that rests on who he is may follow. */
+bool record_is_forged(const struct record *record);
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/store/letter_internal.h"
 #include "lib/store/message.h"
 #include "lib/store/record_internal.h"
+#include "lib/store/wait.h"
 
 static int find_nothing(void *context, const char *msgid, int64_t *conversation_out,
                         bool *is_named_only_out, struct error *err)
@@ -132,8 +133,10 @@ static bool is_recipient(const struct record *record, const char *address)
 static int look_at_waits(struct store *store, const struct record *record, struct recorded *out,
                          struct error *err)
 {
+	bool is_known = out->is_known_sender && !record_is_forged(record);
 	struct statement query;
 	bool is_waiting = false;
+	int64_t running = 0;
 	int status;
 
 	statement_begin(&query, store,
@@ -143,6 +146,7 @@ static int look_at_waits(struct store *store, const struct record *record, struc
 	while ((status = statement_step(&query, err)) > 0) {
 		char *customer = column_copy(&query, 0), *reply_to = column_copy(&query, 1);
 
+		running++;
 		if (address_equal(customer, record->from))
 			is_waiting = true;
 		if (record->ends_waits && !address_equal(customer, record->from) &&
@@ -152,8 +156,10 @@ static int look_at_waits(struct store *store, const struct record *record, struc
 		free(reply_to);
 	}
 	statement_end(&query);
-	if (record->starts_wait && !is_waiting)
-		out->waits_started++;
+	if (record->starts_wait && !is_waiting) {
+		out->is_crowded = wait_is_crowded(running, is_known);
+		out->waits_started += !out->is_crowded;
+	}
 	return status;
 }
 

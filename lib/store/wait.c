@@ -79,6 +79,11 @@ static int count_running(struct store *store, int64_t conversation, int64_t *out
 	return status < 0 ? -1 : 0;
 }
 
+bool wait_is_crowded(int64_t running, bool is_known)
+{
+	return running >= WAITS_RUNNING_MAX && !is_known;
+}
+
 int wait_start(struct store *store, const struct wait_question *question, unsigned *count,
                struct error *err)
 {
@@ -103,7 +108,7 @@ int wait_start(struct store *store, const struct wait_question *question, unsign
 		               : update_reply_to(store, conversation, customer_key, answer_to, err);
 	if (count_running(store, conversation, &running_count, err) < 0)
 		return -1;
-	if (running_count >= WAITS_RUNNING_MAX && !question->is_known)
+	if (wait_is_crowded(running_count, question->is_known))
 		return 1;
 
 	statement_begin(&insert, store,

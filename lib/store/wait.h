@@ -31,6 +31,9 @@ struct wait_question {
 	int64_t message, at;
 };
 
+/* Do so many wait that for one more, who is no participant yet, none begins? */
+bool wait_is_crowded(int64_t running, bool is_known);
+
 /*
  * The customer wrote: a wait begins unless one runs, which then only learns a
  * reply_to that is another.  An empty customer starts none.

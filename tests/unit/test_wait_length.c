@@ -2,6 +2,7 @@
 
 #include "lib/store/alert.h"
 #include "lib/store/care.h"
+#include "lib/store/rehearse.h"
 #include "lib/store/wait.h"
 
 /* How long a wait was, kept at its end; and what runs again, and for whom. */
@@ -55,6 +56,23 @@ static struct recorded record_it(const struct record *record)
 
 	record_ok(fixture.store, record, &recorded);
 	recorded_release(&recorded);
+	return recorded;
+}
+
+/* The same, and foretold. */
+static struct recorded foretell_and_record(const struct record *record)
+{
+	struct recorded recorded, foretold;
+	struct error err;
+
+	assert_int_equal(store_rehearse(fixture.store, record, &foretold, &err), 0);
+	recorded_release(&foretold);
+	recorded = record_it(record);
+	if (foretold.waits_started != recorded.waits_started ||
+	    foretold.is_crowded != recorded.is_crowded)
+		fail_msg("%s: started=%u crowded=%d was foretold, not started=%u crowded=%d",
+		         record->msgid, foretold.waits_started, foretold.is_crowded,
+		         recorded.waits_started, recorded.is_crowded);
 	return recorded;
 }
 
@@ -329,7 +347,7 @@ static void fifty_wait_in_one_conversation_and_no_more(void **state)
 		record = record_of(msgid, AT + i);
 		record.from = from;
 		record.match.token_conversation = conversation;
-		recorded = record_it(&record);
+		recorded = foretell_and_record(&record);
 		if (recorded.waits_started != (i < WAITS_RUNNING_MAX) ||
 		    recorded.is_crowded != (i == WAITS_RUNNING_MAX))
 			fail_msg("customer %d: started=%u crowded=%d", i + 1,
@@ -337,10 +355,16 @@ static void fifty_wait_in_one_conversation_and_no_more(void **state)
 	}
 	count_is(fixture.store, "SELECT count(*) FROM wait WHERE ended_at IS NULL",
 	         WAITS_RUNNING_MAX);
+	/* A participant waits however many do, but not whoever only says that he is one. */
+	record = record_of("<known@x>", AT + 90);
+	record.from = from;
+	record.match.token_conversation = conversation;
+	record.auth = "fail";
+	assert_true(foretell_and_record(&record).is_crowded);
 	/* Who waits already is none of them; elsewhere there is room; and when one is answered. */
 	record = record_of("<again@x>", AT + 100);
 	record.match.token_conversation = conversation;
-	assert_false(record_it(&record).is_crowded);
+	assert_false(foretell_and_record(&record).is_crowded);
 	assert_int_equal(ask("<elsewhere@x>", "Sales", AT + 100).waits_started, 1);
 	answer("<answer@x>", conversation, AT + 200);
 	record = record_of("<last@x>", AT + 300);
