@@ -142,6 +142,7 @@ class ExplainTest(unittest.TestCase):
             self.assertEqual((explained["class"], explained["rule"], explained["match"]),
                              (fields["class"], fields["rule"], fields["match"]))
             self.assertEqual(explained["account"] or "-", fields["account"])
+            self.assertEqual(explained["crowded"], fields.get("crowded") == "yes")
             if not explained["new_conversation"]:
                 self.assertEqual(explained["conversation"] or "-", fields["conv"])
 
@@ -308,6 +309,18 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual([one["customer"] for one in waits], ["erp@company.test"])
         arrived = self.postfix.mailbox("sales").wait(Mail(data).value("Message-ID"))
         self.see_same_header(explained, data, arrived.data, line["conv"])
+
+    def test_one_more_than_may_wait(self):
+        _, received, _ = self.ask_as_jane()
+        rcpt = received.mail.address("Reply-To")
+        *others, last = (f"customer{i}@example.org" for i in range(51))
+        for other in others:
+            self.postfix.send_from_outside(compose(other, rcpt, "Me too"), other, rcpt)
+        explained, line = self.play(compose(last, rcpt, "Me too"), last, rcpt)
+        self.assertEqual((explained["match"], explained["waits_started"], line.get("crowded")),
+                         ("token", 0, "yes"))
+        explained, line = self.play(compose(others[0], rcpt, "And?"), others[0], rcpt)
+        self.assertEqual((explained["match"], explained["crowded"]), ("token", False))
 
     def test_a_bounce(self):
         _, received, conversation = self.ask_as_jane()
