@@ -150,13 +150,17 @@ int store_trace_conversation(struct store *store, int64_t conversation, size_t l
 	                   NULL, conversation, limit, ids_out, count_out, err);
 }
 
-/* An alert's Message-ID begins with its notice; its domain is that of alert_from then. */
+/*
+ * An alert's Message-ID begins with its notice; its domain is that of alert_from then.  Outsiders
+ * may use such an id: machine mail of our own side is never theirs.
+ */
 static const char companions[] =
 	"SELECT reported_by FROM failure WHERE message = ?2 AND ?1 IS NULL"
 	" UNION SELECT i.message FROM message own JOIN wait w ON w.conversation = own.conversation"
 	" AND w.started_by = own.id JOIN alert a ON a.wait = w.id"
 	" JOIN message_id i ON i.msgid >= '<rejoinder-notice-' || a.notice || '@'"
 	" AND i.msgid < '<rejoinder-notice-' || a.notice || 'A' AND i.relation = 'has'"
+	" JOIN message m ON m.id = i.message AND m.class = 'notification'"
 	" WHERE own.id = ?2 ORDER BY 1 LIMIT ?3";
 
 int store_trace_companions(struct store *store, int64_t message, int64_t **ids_out,

@@ -101,6 +101,38 @@ static void messages_are_found(void **state)
 	see_ids("the report on an answer", result, ids, count, all, 1);
 }
 
+/* An alert belongs to the story, and not what only has an id like one. */
+static void alerts_are_companions(void **state)
+{
+	struct record record;
+	int64_t alert, *ids;
+	struct error err;
+	size_t count;
+	int result;
+
+	(void)state;
+	result = store_run(fixture.store,
+	                   "INSERT INTO notice (id, recipient, created_at)"
+	                   " VALUES (7, 'boss@company.test', 1);"
+	                   "INSERT INTO alert (wait, level, recipient, notice, due_at)"
+	                   " SELECT id, 0, 'boss@company.test', 7, 0 FROM wait",
+	                   &err);
+	assert_int_equal(result, 0);
+	record = record_of("<rejoinder-notice-7@company.test>", 1800);
+	record.direction = DIRECTION_INTERNAL;
+	record.class = CLASS_NOTIFICATION;
+	record.starts_wait = false;
+	record.match.token_conversation = conversation;
+	alert = add(&record, "4bAlert12");
+	record = record_of("<rejoinder-notice-7@example.org>", 1900);
+	add(&record, "4bStrange");
+	record = record_of("<rejoinder-notice-77@company.test>", 1900);
+	record.class = CLASS_NOTIFICATION;
+	add(&record, "4bOther12");
+	result = store_trace_companions(fixture.store, question, &ids, &count, &err);
+	see_ids("the alert on a question", result, ids, count, &alert, 1);
+}
+
 static const struct trace_fact *find_fact(const struct trace_fact *facts, size_t count,
                                           enum trace_kind kind)
 {
@@ -201,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(messages_are_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(alerts_are_companions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(facts_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rehearsal_foretells_what_is_recorded, set_up,
 	                                        tear_down),
