@@ -53,12 +53,21 @@ static bool read_digits(struct cursor *cursor, int count, int *out)
 	return true;
 }
 
-/* "10:00:00" */
+/* "10:00:00", "10:00:00.123456" */
 static bool read_clock(struct cursor *cursor, struct maillog_stamp *out)
 {
-	return read_digits(cursor, 2, &out->hour) && skip(cursor, ':') &&
-	       read_digits(cursor, 2, &out->minute) && skip(cursor, ':') &&
-	       read_digits(cursor, 2, &out->second);
+	int weight = 100000;
+
+	if (!read_digits(cursor, 2, &out->hour) || !skip(cursor, ':') ||
+	    !read_digits(cursor, 2, &out->minute) || !skip(cursor, ':') ||
+	    !read_digits(cursor, 2, &out->second))
+		return false;
+	if (skip(cursor, '.') || skip(cursor, ','))
+		for (; cursor->at < cursor->end && is_digit(*cursor->at); cursor->at++) {
+			out->microsecond += (*cursor->at - '0') * weight;
+			weight /= 10;
+		}
+	return true;
 }
 
 static bool is_in_range(const struct maillog_stamp *stamp)
@@ -89,25 +98,18 @@ static bool read_offset(struct cursor *cursor, struct maillog_stamp *out)
 /* "2026-11-22T10:00:00.123456+01:00" (RFC 3339) */
 static bool read_full_stamp(struct cursor *cursor, struct maillog_stamp *out)
 {
-	int weight = 100000;
-
 	if (!read_digits(cursor, 4, &out->year) || !skip(cursor, '-') ||
 	    !read_digits(cursor, 2, &out->month) || !skip(cursor, '-') ||
 	    !read_digits(cursor, 2, &out->day) || (!skip(cursor, 'T') && !skip(cursor, ' ')) ||
 	    !read_clock(cursor, out))
 		return false;
 	out->has_year = true;
-	if (skip(cursor, '.') || skip(cursor, ','))
-		for (; cursor->at < cursor->end && is_digit(*cursor->at); cursor->at++) {
-			out->microsecond += (*cursor->at - '0') * weight;
-			weight /= 10;
-		}
 	if (cursor->at < cursor->end && *cursor->at != ' ' && !read_offset(cursor, out))
 		return false;
 	return skip(cursor, ' ') && is_in_range(out);
 }
 
-/* "Nov 22 10:00:00", "Nov  2 10:00:00" (RFC 3164 4.1.2) */
+/* "Nov 22 10:00:00", "Nov  2 10:00:00" (RFC 3164 4.1.2), and with a fraction */
 static bool read_short_stamp(struct cursor *cursor, struct maillog_stamp *out)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

@@ -8,7 +8,7 @@
 /*
  * A line of the mail log: who wrote it, when, and of which queue id.  It may begin
  * as syslog daemons write it (RFC 3164, without a year; or RFC 3339), as journalctl
- * does (short-iso), or as our own programs do on stderr, without a time.  Pure: the
+ * does (short, short-precise, short-iso), or as our own programs do on stderr, without a time.  Pure: the
  * local time of a stamp is its reader's affair.
  */
 

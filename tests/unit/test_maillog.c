@@ -27,6 +27,8 @@ static const struct {
          "2026-11-22 10:00:05.0 +0", "postfix/x", "1A2B3C", "a"},
 	{"journalctl -o short-iso", "2026-11-22T10:00:05-0530 mx postfix/x[9]: 1A2B3C: a",
          "2026-11-22 10:00:05.0 -19800", "postfix/x", "1A2B3C", "a"},
+	{"journalctl -o short-precise", "Nov  2 10:00:05.250000 mx postfix/x[9]: 1A2B3C: a",
+         "0-11-2 10:00:05.250000", "postfix/x", "1A2B3C", "a"},
 	{"a level before the queue id", "Nov 22 10:00:05 mx postfix/smtp[1]: warning: 1A2B3C: a: b",
          "0-11-22 10:00:05.0", "postfix/smtp", "1A2B3C", "a: b"},
 	{"no queue id", "Nov 22 10:00:05 mx postfix/smtpd[1]: connect from a[192.0.2.1]",
