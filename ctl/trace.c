@@ -104,7 +104,7 @@ static int add_tales(struct story *story, const int64_t *ids, size_t count, stru
 	for (size_t i = 0; i < count; i++)
 		if (add_tale(story, ids[i], false, err) < 0)
 			return -1;
-	for (size_t i = 0; i < count && !story->is_list; i++)
+	for (size_t i = 0; i < count; i++)
 		if (add_companions(story, ids[i], err) < 0)
 			return -1;
 	return 0;
@@ -144,16 +144,69 @@ static int tell_msgid(struct story *story, const char *msgid, struct error *err)
 	return result;
 }
 
-static int tell_address(struct story *story, const char *address, struct error *err)
+static bool is_told_by(const struct tale *tale, const struct trace_use *use)
 {
-	int64_t *ids;
-	size_t count;
-	int result;
+	const char *msgid = tale->message.msgid;
 
-	if (store_trace_address(story->store, address, LISTED_MAX, &ids, &count, err) < 0)
+	if (msgid != NULL && use->msgid != NULL)
+		return strcmp(msgid, use->msgid) == 0;
+	for (size_t i = 0; i < tale->fact_count; i++) {
+		const struct trace_fact *fact = &tale->facts[i];
+		int64_t apart_us = (fact->at - use->at) * 1000000;
+
+		if (fact->kind == TRACE_ARRIVED && fact->queue_id != NULL &&
+		    strcmp(fact->queue_id, use->queue_id) == 0 && apart_us <= TRACE_QUEUE_LIFE_US &&
+		    apart_us >= -TRACE_QUEUE_LIFE_US)
+			return true;
+	}
+	return false;
+}
+
+/* Is it one of an older use: the same message, which came again under another queue id? */
+static bool is_same_again(const struct trace_found *found, size_t index)
+{
+	const char *msgid = found->uses[index].msgid;
+
+	for (size_t i = 0; i < index && msgid != NULL; i++)
+		if (found->uses[i].msgid != NULL && strcmp(found->uses[i].msgid, msgid) == 0)
+			return true;
+	return false;
+}
+
+/* Leave of what the log knows of an address what the store does not. */
+static void drop_known(struct story *story)
+{
+	for (size_t i = story->found.use_count; i-- > 0;) {
+		bool is_known = is_same_again(&story->found, i);
+
+		for (size_t j = 0; j < story->tale_count && !is_known; j++)
+			is_known = is_told_by(&story->tales[j], &story->found.uses[i]);
+		if (is_known)
+			trace_found_drop(&story->found, i);
+	}
+}
+
+/* What an address sent and got, as the store and the log know it. */
+static int tell_address(struct story *story, struct error *err)
+{
+	int64_t *ids = NULL;
+	size_t count = 0;
+	int result = 0;
+
+	story->kind = "address";
+	if (story->store != NULL &&
+	    store_trace_address(story->store, story->query, LISTED_MAX + 1, &ids, &count, err) < 0)
 		return -1;
-	story->is_list = count > 1;
-	result = add_tales(story, ids, count, err);
+	trace_log_find_address(story->log, story->query, &story->found);
+	if (count > LISTED_MAX || story->found.has_more)
+		string_list_add(&story->notes, "only the newest are told: there are more");
+	count = count < LISTED_MAX ? count : LISTED_MAX;
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = add_tale(story, ids[i], false, err);
+	drop_known(story);
+	story->is_list = story->tale_count + story->found.use_count > 1;
+	if (result == 0 && story->tale_count == 1 && !story->is_list)
+		result = add_companions(story, ids[0], err);
 	free(ids);
 	return result;
 }
@@ -249,7 +302,7 @@ static int ask_store(struct story *story, struct error *err)
 	if (token != NULL &&
 	    conversation_id_parse(token + 1, CONVERSATION_ID_LENGTH, &conversation))
 		return tell_conversation(story, conversation, err);
-	return story->query[0] == '<' ? 0 : tell_address(story, story->query, err);
+	return 0;
 }
 
 /* What the log is to be searched for because of a tale. */
@@ -269,24 +322,15 @@ static void want_lines(struct story *story, const struct tale *tale)
 	}
 }
 
-/* Without the store an address is looked for in the log. */
-static void ask_log_for_address(struct story *story)
-{
-	story->uses = xzalloc(LISTED_MAX * sizeof(*story->uses));
-	story->use_count =
-		trace_log_find_address(story->log, story->query, story->uses, LISTED_MAX);
-	if (story->use_count == 1)
-		trace_log_want_queue_id(story->log, story->uses[0].queue_id, story->uses[0].at);
-	else if (story->use_count > 1)
-		story->is_list = true;
-}
-
 static void ask_log(struct story *story)
 {
 	char *msgid;
 
 	for (size_t i = 0; i < story->tale_count; i++)
 		want_lines(story, &story->tales[i]);
+	for (size_t i = 0; i < story->found.use_count; i++)
+		trace_log_want_queue_id(story->log, story->found.uses[i].queue_id,
+		                        story->found.uses[i].at);
 	if (story->tale_count == 0 && may_be_msgid(story->query)) {
 		msgid = with_brackets(story->query);
 		trace_log_want_msgid(story->log, msgid);
@@ -315,13 +359,22 @@ static int ask_store_again(struct story *story, size_t *looked_up, struct error 
 	return story->tale_count > before;
 }
 
+/* Can it be an address, of which neither a Message-ID nor a conversation is known? */
+static bool may_be_address(const struct story *story)
+{
+	return story->tale_count == 0 && story->query[0] != '<' &&
+	       strchr(story->query, '@') != NULL;
+}
+
 static int tell(struct story *story, struct error *err)
 {
-	size_t line_count, looked_up = 0;
+	size_t looked_up = 0;
 	int more = 0;
 
 	guess_kind(story);
 	if (story->store != NULL && ask_store(story, err) < 0)
+		return -1;
+	if (may_be_address(story) && tell_address(story, err) < 0)
 		return -1;
 	if (story->is_list)
 		return 0;
@@ -331,15 +384,7 @@ static int tell(struct story *story, struct error *err)
 		if (more <= 0)
 			break;
 	}
-	if (more < 0)
-		return -1;
-	(void)trace_log_lines(story->log, &line_count);
-	if (story->tale_count == 0 && line_count == 0 && strcmp(story->kind, "address") == 0) {
-		ask_log_for_address(story);
-		if (story->use_count == 1)
-			trace_log_follow(story->log);
-	}
-	return 0;
+	return more < 0 ? -1 : 0;
 }
 
 static void note(struct story *story, const char *text)
@@ -383,7 +428,7 @@ static void story_release(struct story *story)
 	}
 	free(story->tales);
 	free(story->events);
-	free(story->uses);
+	trace_found_release(&story->found);
 	string_list_release(&story->notes);
 	trace_log_free(story->log);
 	store_close(story->store);
@@ -410,7 +455,7 @@ static int run(const struct invocation *invocation, const struct config *config,
 		status = EX_TEMPFAIL;
 	} else {
 		story_build(&story);
-		if (story.event_count == 0 && !story.is_list)
+		if (story.event_count == 0 && !story.is_list && story.found.refusal_count == 0)
 			status = EXIT_NO_RESULT;
 		if (is_json)
 			story_print_json(&story);

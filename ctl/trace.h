@@ -41,9 +41,8 @@ struct story {
 	size_t tale_count;
 	struct event *events;
 	size_t event_count;
-	bool is_list;           /* the tales are what the query may mean, without events */
-	struct trace_use *uses; /* the same, of the log */
-	size_t use_count;
+	bool is_list;             /* the tales are what the query may mean, without events */
+	struct trace_found found; /* of an address, what only the log knows */
 	struct string_list notes;
 };
 

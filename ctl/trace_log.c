@@ -9,17 +9,16 @@
 #include "lib/base/memory.h"
 #include "lib/mail/msgid.h"
 
-#define LEADS_MAX     500 /* queue ids that are followed */
-#define MSGIDS_MAX    500
-#define ITEMS_MAX     500
-#define LINES_MAX     10000 /* that are kept */
-#define TEXT_MAX      4000  /* bytes of a kept line */
-#define PASSES_MAX    10
-#define SLACK_US      (600 * 1000000LL) /* between a recorded moment and the lines of its queue id */
-#define DAY_S         86400
-#define LATE_US       (60 * 1000000LL) /* of a line of ours about a message that is gone already */
-#define QUEUE_LIFE_US (5 * 86400 * 1000000LL) /* maximal_queue_lifetime, as Postfix has it */
-#define FILTER_BITS   8192
+#define LEADS_MAX   500 /* queue ids that are followed */
+#define MSGIDS_MAX  500
+#define ITEMS_MAX   500
+#define LINES_MAX   10000 /* that are kept */
+#define TEXT_MAX    4000  /* bytes of a kept line */
+#define PASSES_MAX  10
+#define SLACK_US    (600 * 1000000LL) /* between a recorded moment and the lines of its queue id */
+#define DAY_S       86400
+#define LATE_US     (60 * 1000000LL) /* of a line of ours about a message that is gone already */
+#define FILTER_BITS 8192
 
 /* A sequence leaves room for what has no place of its own. */
 #define SEQUENCE_STEP 8
@@ -207,11 +206,7 @@ static struct trace_line *keep(struct trace_log *log, const struct maillog_line 
 	return kept;
 }
 
-/*
- * What cleanup(8) says of a message: "message-id=<1@example.org>".  As the milter reads it: there
- * may be blanks in it.  A heap string, or NULL.
- */
-static char *read_msgid(const struct maillog_line *line)
+char *trace_line_msgid(const struct maillog_line *line)
 {
 	size_t length;
 	const char *found = maillog_value(line, "message-id=", " \t", &length);
@@ -266,7 +261,7 @@ static void on_line(void *context, const char *text, size_t length)
 	}
 	if (log->msgids.count == 0 || !maillog_is_of(&line, "cleanup"))
 		return;
-	msgid = read_msgid(&line);
+	msgid = trace_line_msgid(&line);
 	if (msgid != NULL && string_list_has(&log->msgids, msgid))
 		want(log, line.queue_id, line.queue_id_length,
 		     trace_stamp_us(&line.stamp, log->written_at));
@@ -310,8 +305,8 @@ static int64_t distance(const struct trace_log *log, const struct use *use, int6
 	if (near_us > use->last_us)
 		return near_us - use->last_us;
 	/* Its first lines may be in a file that is not here. */
-	return is_whole || use->first_us - near_us > QUEUE_LIFE_US ? use->first_us - near_us
-	                                                           : SLACK_US;
+	return is_whole || use->first_us - near_us > TRACE_QUEUE_LIFE_US ? use->first_us - near_us
+	                                                                 : SLACK_US;
 }
 
 /*
@@ -388,7 +383,7 @@ static void follow_line(struct trace_log *log, const struct trace_line *line)
 	char *msgid;
 	size_t length;
 
-	msgid = maillog_is_of(&view, "cleanup") ? read_msgid(&view) : NULL;
+	msgid = maillog_is_of(&view, "cleanup") ? trace_line_msgid(&view) : NULL;
 	if (msgid != NULL)
 		trace_log_want_msgid(log, msgid);
 	free(msgid);

@@ -27,6 +27,14 @@ struct trace_line {
 	char *text;
 };
 
+#define TRACE_QUEUE_LIFE_US (5 * 86400 * 1000000LL) /* maximal_queue_lifetime, as Postfix has it */
+
+/*
+ * What cleanup(8) says of a message: "message-id=<1@example.org>".  As the milter reads it: there
+ * may be blanks in it.  A heap string, or NULL: the line says none.
+ */
+char *trace_line_msgid(const struct maillog_line *line);
+
 struct trace_log;
 
 struct trace_log *trace_log_new(void);
@@ -55,12 +63,36 @@ const struct string_list *trace_log_msgids(const struct trace_log *log);
 /* Sentences on what was not read or not followed. */
 const struct string_list *trace_log_notes(const struct trace_log *log);
 
-/* Queue ids that sent or delivered mail of an address, the newest last, at most max. */
+/* What a queue id was used for, as far as the log tells. */
 struct trace_use {
 	char queue_id[MAILLOG_QUEUE_ID_MAX + 1];
-	int64_t at;
+	int64_t at;         /* Unix seconds of the first line that names the address */
+	char *from, *msgid; /* of the envelope; with its brackets; NULL: not told */
 };
-size_t trace_log_find_address(struct trace_log *log, const char *address, struct trace_use *out,
-                              size_t max);
+
+/* What Postfix refused before it gave it a queue id. */
+struct trace_refusal {
+	int64_t at;
+	char *program, *text;
+};
+
+#define TRACE_FOUND_MAX 20
+
+/* What the log says of an address, the newest last. */
+struct trace_found {
+	struct trace_use uses[TRACE_FOUND_MAX];
+	struct trace_refusal refusals[TRACE_FOUND_MAX];
+	size_t use_count, refusal_count;
+	bool has_more; /* there are older ones */
+};
+
+/*
+ * Find mail that an address (any case) sent or was to get, also by an alias that Postfix put in
+ * its place.  trace_found_release() lets go of *out.
+ */
+void trace_log_find_address(struct trace_log *log, const char *address, struct trace_found *out);
+void trace_found_release(struct trace_found *found);
+/* Forget a use, by its place. */
+void trace_found_drop(struct trace_found *found, size_t index);
 
 #endif

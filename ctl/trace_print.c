@@ -159,45 +159,83 @@ static const char *arrival_of(const struct tale *tale)
 	return NULL;
 }
 
+static void add_tale_row(struct table *table, const struct tale *tale)
+{
+	const struct trace_message *message = &tale->message;
+	char time[OUTPUT_TIME_SIZE];
+
+	table_add(table, output_time(time, message->received_at));
+	table_add(table, or_dash(arrival_of(tale)));
+	table_add(table, message->direction);
+	table_add(table, or_dash(message->from));
+	table_add(table, or_dash(message->subject));
+	table_add(table, or_dash(message->msgid));
+}
+
+static void add_use_row(struct table *table, const struct trace_use *use)
+{
+	char time[OUTPUT_TIME_SIZE];
+
+	table_add(table, output_time(time, use->at));
+	table_add(table, use->queue_id);
+	table_add(table, "-");
+	table_add(table, or_dash(use->from));
+	table_add(table, "-");
+	table_add(table, or_dash(use->msgid));
+}
+
+/* The newest first, of the store and of the log. */
 static void print_list(const struct story *story)
 {
 	static const struct column columns[] = {
 		{"TIME", false, false}, {"QUEUE ID", false, false}, {"DIR", false, false},
 		{"FROM", false, true},  {"SUBJECT", false, true},   {"MESSAGE-ID", false, false}};
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	char time[OUTPUT_TIME_SIZE];
+	size_t told = 0, used = story->found.use_count;
 
-	for (size_t i = 0; i < story->tale_count; i++) {
-		const struct trace_message *message = &story->tales[i].message;
+	while (told < story->tale_count || used > 0) {
+		const struct tale *tale = told < story->tale_count ? &story->tales[told] : NULL;
+		const struct trace_use *use = used > 0 ? &story->found.uses[used - 1] : NULL;
 
-		table_add(table, output_time(time, message->received_at));
-		table_add(table, or_dash(arrival_of(&story->tales[i])));
-		table_add(table, message->direction);
-		table_add(table, or_dash(message->from));
-		table_add(table, or_dash(message->subject));
-		table_add(table, or_dash(message->msgid));
-	}
-	for (size_t i = story->use_count; i-- > 0;) {
-		table_add(table, output_time(time, story->uses[i].at));
-		table_add(table, story->uses[i].queue_id);
-		for (int j = 0; j < 4; j++)
-			table_add(table, "-");
+		if (use == NULL || (tale != NULL && tale->message.received_at >= use->at)) {
+			add_tale_row(table, tale);
+			told++;
+		} else {
+			add_use_row(table, use);
+			used--;
+		}
 	}
 	table_print(table, stdout, output_columns(0));
 	table_free(table);
+}
+
+static void print_refusals(const struct trace_found *found, size_t width)
+{
+	char time[OUTPUT_TIME_SIZE];
+
+	for (size_t i = 0; i < found->refusal_count; i++) {
+		const struct trace_refusal *refusal = &found->refusals[i];
+
+		output_field(output_time(time, refusal->at), TIME_INDENT, width, "%s: %s",
+		             refusal->program, refusal->text);
+	}
 }
 
 void story_print_text(const struct story *story)
 {
 	size_t width = output_columns(OUTPUT_WIDTH);
 
-	if (story->is_list) {
-		print_list(story);
-		return;
-	}
 	width = width < WIDTH_MOST ? width : WIDTH_MOST;
+	if (story->is_list)
+		print_list(story);
 	for (size_t i = 0; i < story->event_count; i++)
 		print_event(&story->events[i], width);
+	if (story->found.refusal_count == 0)
+		return;
+	if (story->is_list || story->event_count > 0)
+		putchar('\n');
+	puts("Refused before it had a queue id:");
+	print_refusals(&story->found, width);
 }
 
 static json_t *json_messages(const struct story *story)
@@ -254,15 +292,34 @@ static json_t *json_events(const struct story *story)
 	return array;
 }
 
-static json_t *json_uses(const struct story *story)
+static json_t *json_uses(const struct trace_found *found)
 {
 	json_t *array = json_array();
 
-	for (size_t i = story->use_count; i-- > 0;) {
+	for (size_t i = found->use_count; i-- > 0;) {
+		const struct trace_use *use = &found->uses[i];
 		json_t *object = json_object();
 
-		json_object_set_new(object, "queue_id", json_text(story->uses[i].queue_id));
-		json_object_set_new(object, "at", json_time(story->uses[i].at));
+		json_object_set_new(object, "queue_id", json_text(use->queue_id));
+		json_object_set_new(object, "at", json_time(use->at));
+		json_object_set_new(object, "from", json_text(use->from));
+		json_object_set_new(object, "msgid", json_text(use->msgid));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *json_refusals(const struct trace_found *found)
+{
+	json_t *array = json_array();
+
+	for (size_t i = found->refusal_count; i-- > 0;) {
+		const struct trace_refusal *refusal = &found->refusals[i];
+		json_t *object = json_object();
+
+		json_object_set_new(object, "at", json_time(refusal->at));
+		json_object_set_new(object, "program", json_text(refusal->program));
+		json_object_set_new(object, "text", json_text(refusal->text));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -275,7 +332,8 @@ void story_print_json(const struct story *story)
 	json_object_set_new(document, "query", json_text(story->query));
 	json_object_set_new(document, "kind", json_text(story->kind));
 	json_object_set_new(document, "messages", json_messages(story));
-	json_object_set_new(document, "queue_ids", json_uses(story));
+	json_object_set_new(document, "queue_ids", json_uses(&story->found));
+	json_object_set_new(document, "refused", json_refusals(&story->found));
 	json_object_set_new(document, "events", story->is_list ? json_null() : json_events(story));
 	json_object_set_new(document, "notes", json_texts(&story->notes));
 	json_print(document);

@@ -4,6 +4,7 @@ import datetime
 import gzip
 import os
 import re
+import smtplib
 import unittest
 
 from mail import compose, token_of
@@ -225,6 +226,79 @@ class TraceTest(unittest.TestCase):
         self.assertEqual(len(story["messages"]), 2)  # the message and, as its companion, the bounce
         self.see_in_order(story, ("log", "status=bounced"), ("failed", "no such user"))
 
+    def test_an_address_that_was_refused(self):
+        """What Postfix wants no queue id for is in the log alone."""
+        with self.assertRaises(smtplib.SMTPRecipientsRefused):
+            self.postfix.send_from_outside(compose("shut@example.org", "nobody@company.test", "Hello"),
+                                           "shut@example.org", "nobody@company.test")
+        self.postfix.wait_log("NOQUEUE: reject: .*from=<shut@example.org>")
+        for query in ("shut@example.org", "Nobody@company.test"):
+            with self.subTest(query):
+                story = self.trace(query)
+                self.assertEqual((story["kind"], story["messages"], story["queue_ids"],
+                                  story["events"]), ("address", [], [], []))
+                self.assertEqual([one["program"] for one in story["refused"]], ["postfix/smtpd"])
+                self.assertRegex(story["refused"][0]["text"], "^NOQUEUE: reject: RCPT from .*: 550 ")
+        text = self.rejoinder.run("trace", "--log", self.logs[0], "shut@example.org")
+        self.assertRegex(text, r"\ARefused before it had a queue id:\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "
+                               r"postfix/smtpd: NOQUEUE: reject: ")
+
+    def test_an_address_that_store_and_log_know(self):
+        """What no account names is in the log, and what the store has is told once."""
+        plain = ["mx postfix/smtpd[9]: 4bPlain12: client=a[192.0.2.9]",
+                 "mx postfix/cleanup[9]: 4bPlain12: message-id=<plain@example.org>",
+                 "mx postfix/qmgr[9]: 4bPlain12: from=<friend@example.org>, size=9, nrcpt=1",
+                 "mx postfix/virtual[9]: 4bPlain12: to=<all@company.test>, "
+                 "orig_to=<nobody@example.org>, relay=virtual, delay=1, status=sent (delivered)",
+                 "mx postfix/cleanup[9]: 4bAgain12: message-id=<plain@example.org>",
+                 "mx postfix/virtual[9]: 4bAgain12: to=<x@y>, orig_to=<nobody@example.org>, status=sent"]
+        stamp = self.postfix.log()[:15]
+        path = self.write("mixed.log", self.postfix.log().splitlines()
+                          + [f"{stamp} {line}" for line in plain])
+        story = self.trace("nobody@example.org", path)
+        self.assertIsNone(story["events"])
+        self.assertEqual([one["msgid"] for one in story["messages"]], [self.msgid(self.lost)])
+        self.assertEqual([(one["queue_id"], one["from"], one["msgid"]) for one in story["queue_ids"]],
+                         [("4bPlain12", "friend@example.org", "<plain@example.org>")])
+        table = self.rejoinder.run("trace", "--log", path, "nobody@example.org")
+        self.assertRegex(table, r"(?m)^.{19} +4bPlain12 +- +friend@example.org +- +<plain@example.org>$")
+        self.assertIn(self.msgid(self.lost), table)
+
+    def test_a_queue_id_of_an_address_at_two_times(self):
+        """Of each use what was said before the address was named, not what came long before."""
+        def use(day, number):
+            return [f"Nov {day} 12:00:00 mx postfix/cleanup[9]: ABCDEF1: message-id=<{number}@x>",
+                    f"Nov {day} 12:00:01 mx postfix/qmgr[9]: ABCDEF1: from=<f{number}@x>, size=1",
+                    f"Nov {day} 12:00:02 mx postfix/smtp[9]: ABCDEF1: to=<deep@x>, status=sent (a)"]
+        story = self.trace("deep@x", self.write(
+            "uses.log", use(10, 1) + use(12, "another")[:2] + use(20, 2)))
+        self.assertEqual([(one["at"][5:10], one["from"], one["msgid"]) for one in story["queue_ids"]],
+                         [("11-20", "f2@x", "<2@x>"), ("11-10", "f1@x", "<1@x>")])
+
+    def test_of_many_the_newest(self):
+        for kind, line, newest in (
+                ("queue_ids", "qmgr[9]: 4bMany{:04}: from=<many@example.org>, size=9, nrcpt=1",
+                 {"queue_id": "4bMany0021"}),
+                ("refused", "smtpd[9]: NOQUEUE: reject: RCPT from a: 450 {}; from=<many@example.org>",
+                 {"text": "NOQUEUE: reject: RCPT from a: 450 21; from=<many@example.org>"})):
+            with self.subTest(kind):
+                path = self.write("many.log", [f"Nov 22 10:00:{i:02} mx postfix/{line.format(i)}"
+                                               for i in range(22)])
+                story = self.trace("many@example.org", path)
+                self.assertEqual(len(story[kind]), 20)
+                self.assertLessEqual(newest.items(), story[kind][0].items())
+                self.assertEqual(story["notes"], ["only the newest are told: there are more"])
+                done = self.rejoinder.attempt("trace", "--log", path, "many@example.org")
+                self.assertIn(b"only the newest are told", done.stderr)
+
+    def test_an_address_that_looks_like_a_token(self):
+        address = "a" * 34 + "@example.org"
+        path = self.write("looks.log", [
+            f"Nov 22 10:00:00 mx postfix/qmgr[9]: 4bLooks12: from=<{address}>, size=9, nrcpt=1"])
+        story = self.trace(address, path)
+        self.assertEqual((story["kind"], [one["queue_id"] for one in story["events"]]),
+                         ("address", ["4bLooks12"]))
+
     def test_without_the_store_and_without_logs(self):
         bare = Rejoinder(os.path.join(self.world.directory, "bare"), self.rejoinder.socket_path,
                          "[rejoinder]\ndomains = company.test\n")
@@ -282,6 +356,7 @@ class TraceTest(unittest.TestCase):
             "rfc3164": lambda at: at.strftime("%b ") + f"{at.day:2}" + at.strftime(" %H:%M:%S"),
             "rfc3339": lambda at: at.astimezone(zone).isoformat(timespec="microseconds"),
             "utc": lambda at: at.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "precise": lambda at: at.strftime("%b %d %H:%M:%S.250000"),
             "journal": lambda at: at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         plain = self.trace(self.msgid(self.reply))
