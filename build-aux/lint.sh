@@ -260,7 +260,9 @@ check_man() {
 	pages=$(files '^man/.*\.[1-8]$')
 	[ -n "$pages" ] || echo "man:0: no manual page found"
 	command -v mandoc >/dev/null || echo "lint:0: mandoc is not installed"
-	[ -z "$pages" ] || mandoc -T lint -W warning $pages 2>&1 |
+	# Pages that are referred to need not be installed here.
+	[ -z "$pages" ] || mandoc -T lint $pages 2>&1 |
+		grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' |
 		sed 's|^mandoc: \([^:]*:[0-9]*\):[0-9]*: |\1: |'
 }
 
