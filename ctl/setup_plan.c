@@ -8,6 +8,7 @@
 #include "ctl/setup_lists.h"
 #include "ctl/setup_plan.h"
 #include "lib/base/memory.h"
+#include "lib/mail/address.h"
 
 struct setup_edit *setup_plan_add(struct setup_plan *plan, enum setup_kind kind, const char *target,
                                   const char *before, const char *after, const char *reason)
@@ -262,6 +263,41 @@ static bool lacks_newline(const char *text)
 	return text != NULL && *text != '\0' && text[strlen(text) - 1] != '\n';
 }
 
+static bool is_incoming(const struct config *config, const char *address)
+{
+	for (size_t i = 0; i < config->account_count; i++)
+		if (config->accounts[i].is_enabled && config->accounts[i].is_incoming &&
+		    config->accounts[i].address != NULL &&
+		    address_equal(config->accounts[i].address, address))
+			return true;
+	return false;
+}
+
+/* What is in the map stays as it is; who was the operator then may be gone. */
+static void note_other_targets(struct plan_work *work, const struct setup_facts *facts)
+{
+	const char *operator= work->config->operator_address;
+	struct string_list lines = {0};
+
+	relay_map_split(facts->replies_map, &lines);
+	for (size_t i = 0; i < lines.count; i++) {
+		size_t length = strcspn(lines.items[i], " \t");
+		const char *target = lines.items[i] + length;
+		char *address = xmemdup0(lines.items[i], length);
+
+		target += strspn(target, " \t");
+		if (is_incoming(work->config, address) && !address_equal(target, operator))
+			string_list_take(&work->plan->notes,
+			                 xasprintf("mail to %s that nobody owns goes to %s by %s, "
+			                           "but operator of rejoinder.conf is %s: if "
+			                           "that is to have it, change the line",
+			                           address, target,
+			                           facts->replies_map_path, operator));
+		free(address);
+	}
+	string_list_release(&lines);
+}
+
 /* The map's lines, each for an address that Postfix would refuse. */
 static void plan_replies(struct plan_work *work, const struct setup_facts *facts)
 {
@@ -271,6 +307,8 @@ static void plan_replies(struct plan_work *work, const struct setup_facts *facts
 	char *element = xasprintf("texthash:%s", facts->replies_map_path), *text, *value;
 	const char *now = in_force(work, "virtual_alias_maps");
 
+	if (facts->replies_map != NULL && setup_list_has(now, element))
+		note_other_targets(work, facts);
 	if (facts->unknown.count == 0)
 		goto out;
 	text = xasprintf("%s%s", facts->replies_map != NULL ? facts->replies_map : heading,

@@ -376,6 +376,19 @@ class UndoTest(SetupTest):
                     os.unlink(wiring.path("rejoinder_transport"))
                 self.see_restored(wiring, before)
 
+    def test_a_map_of_replies_that_names_another_operator_is_told(self):
+        wiring = self.make(aliases=("postmaster",))
+        wiring.setup("--yes")
+        self.assertNotIn("that nobody owns", wiring.setup("--yes"))
+        text = wiring.read("rejoinder_replies")
+        wiring.write("rejoinder_replies", text.replace("postmaster@company.test",
+                                                       "gone@company.test")
+                     + "info@company.test jane@company.test\n")
+        said = " ".join(wiring.setup("--yes").split())
+        self.assertIn("mail to replies@company.test that nobody owns goes to gone@company.test", said)
+        self.assertIn("operator of rejoinder.conf is postmaster@company.test", said)
+        self.assertEqual(said.count("that nobody owns"), 1)
+
     def test_a_map_of_replies_with_lines_of_the_admin_stays_in_force(self):
         wiring = self.make(aliases=("postmaster",))
         wiring.setup("--yes")
