@@ -12,9 +12,9 @@
 #include "lib/mail/msgid.h"
 #include "lib/store/query.h"
 
-#define LISTED_MAX      20 /* messages that an address may mean, or of a conversation */
-#define PREFIX_MIN      4  /* characters of a conversation's id */
-#define ROUNDS_MAX      3  /* of looking up in the store what the log leads to */
+#define LISTED_MAX      TRACE_FOUND_MAX /* messages that an address may mean, or of a conversation */
+#define PREFIX_MIN      4               /* characters of a conversation's id */
+#define ROUNDS_MAX      3               /* of looking up in the store what the log leads to */
 #define LOG_PATH        "/var/log/mail.log"
 #define LOG_PATH_BEFORE "/var/log/mail.log.1"
 
@@ -186,6 +186,33 @@ static void drop_known(struct story *story)
 	}
 }
 
+static void tale_release(struct tale *tale)
+{
+	for (size_t i = 0; i < tale->fact_count; i++)
+		free(tale->others[i]);
+	free(tale->others);
+	trace_facts_free(tale->facts, tale->fact_count);
+	trace_message_release(&tale->message);
+}
+
+/* Of all that an address may mean leave the newest: tales come newest first, uses newest last. */
+static bool drop_oldest(struct story *story)
+{
+	size_t before = story->tale_count + story->found.use_count;
+
+	/* The log alone gives no more than are listed: there is a tale then. */
+	while (story->tale_count + story->found.use_count > LISTED_MAX) {
+		const struct tale *oldest = &story->tales[story->tale_count - 1];
+
+		if (story->found.use_count > 0 &&
+		    story->found.uses[0].at < oldest->message.received_at)
+			trace_found_drop(&story->found, 0);
+		else
+			tale_release(&story->tales[--story->tale_count]);
+	}
+	return story->tale_count + story->found.use_count < before;
+}
+
 /* What an address sent and got, as the store and the log know it. */
 static int tell_address(struct story *story, struct error *err)
 {
@@ -198,12 +225,11 @@ static int tell_address(struct story *story, struct error *err)
 	    store_trace_address(story->store, story->query, LISTED_MAX + 1, &ids, &count, err) < 0)
 		return -1;
 	trace_log_find_address(story->log, story->query, &story->found);
-	if (count > LISTED_MAX || story->found.has_more)
-		string_list_add(&story->notes, "only the newest are told: there are more");
-	count = count < LISTED_MAX ? count : LISTED_MAX;
 	for (size_t i = 0; i < count && result == 0; i++)
 		result = add_tale(story, ids[i], false, err);
 	drop_known(story);
+	if (drop_oldest(story) || story->found.has_more)
+		string_list_add(&story->notes, "only the newest are told: there are more");
 	story->is_list = story->tale_count + story->found.use_count > 1;
 	if (result == 0 && story->tale_count == 1 && !story->is_list)
 		result = add_companions(story, ids[0], err);
@@ -417,15 +443,8 @@ static int open_logs(struct story *story, const char *const *paths)
 
 static void story_release(struct story *story)
 {
-	for (size_t i = 0; i < story->tale_count; i++) {
-		struct tale *tale = &story->tales[i];
-
-		for (size_t j = 0; j < tale->fact_count; j++)
-			free(tale->others[j]);
-		free(tale->others);
-		trace_facts_free(tale->facts, tale->fact_count);
-		trace_message_release(&tale->message);
-	}
+	for (size_t i = 0; i < story->tale_count; i++)
+		tale_release(&story->tales[i]);
 	free(story->tales);
 	free(story->events);
 	trace_found_release(&story->found);

@@ -291,6 +291,20 @@ class TraceTest(unittest.TestCase):
                 done = self.rejoinder.attempt("trace", "--log", path, "many@example.org")
                 self.assertIn(b"only the newest are told", done.stderr)
 
+    def test_of_store_and_log_the_newest(self):
+        recorded = [self.msgid(self.answer), self.msgid(self.reply), self.msgid(self.out)]
+        year = datetime.datetime.now().year
+        for other, messages, uses in ((year - 1, recorded, 17), (year + 1, [], 20)):
+            with self.subTest(other):
+                path = self.write("others.log", [
+                    f"{other}-06-01T10:00:{i:02}Z mx postfix/qmgr[9]: 4bOther{i:04}: "
+                    f"from=<{CUSTOMER}>, size=9, nrcpt=1" for i in range(20)])
+                story = self.trace(CUSTOMER, path)
+                self.assertEqual([one["msgid"] for one in story["messages"]], messages)
+                self.assertEqual([one["queue_id"] for one in story["queue_ids"]],
+                                 [f"4bOther{i:04}" for i in range(19, 19 - uses, -1)])
+                self.assertEqual(story["notes"], ["only the newest are told: there are more"])
+
     def test_an_address_that_looks_like_a_token(self):
         address = "a" * 34 + "@example.org"
         path = self.write("looks.log", [
