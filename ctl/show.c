@@ -207,13 +207,15 @@ static void print_failure(const char *failure, size_t width)
 	                                      "expanded"};
 	char *copy = xstrdup(failure), *rest = copy;
 	char *recipient = strsep(&rest, " ");
-	const char *action = recipient;
+	const char *action = NULL;
 	char *head, *text;
 
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+	for (size_t i = 0; i < sizeof actions / sizeof actions[0] && action == NULL; i++)
 		if (strcmp(recipient, actions[i]) == 0)
-			recipient = NULL;
-	if (recipient != NULL)
+			action = actions[i];
+	if (action != NULL || *recipient == '\0')
+		recipient = NULL;
+	if (action == NULL)
 		action = rest != NULL ? strsep(&rest, " ") : "failed";
 	if (strcmp(action, "failed") == 0)
 		action = "bounced";

@@ -295,6 +295,34 @@ class HostileTest(unittest.TestCase):
                 answer = client.message([], sender=sender, recipients=recipients)
                 self.assertEqual(answer.verdict, "accept")
 
+    def test_reports_that_name_no_recipient(self):
+        """`show` tells them, and tells of one whose recipient was purged."""
+        for name, fields, told in (
+                ("x400", "Final-Recipient: x400; /G=c/S=example\r\nAction: failed\r\nStatus: 5.1.1",
+                 r"bounced: +a recipient 5\.1\.1"),
+                ("none", "Action: delayed\r\nStatus: 4.4.1", r"delayed: +a recipient 4\.4\.1"),
+                ("purged", "Final-Recipient: rfc822; other@example.org\r\nAction: failed\r\n"
+                 "Status: 5.1.1", r"bounced: +a recipient 5\.1\.1")):
+            with self.subTest(name):
+                entry, message = self.ours(name)
+                report = ("--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+                          f"Reporting-MTA: dns; mx.example.org\r\n\r\n{fields}\r\n\r\n--b\r\n"
+                          "Content-Type: text/rfc822-headers\r\n\r\n"
+                          f"Message-ID: {entry.msgid}\r\n\r\n--b--\r\n").encode()
+                with self.client().begin() as client:
+                    client.message(message, recipients=["customer@example.org", "other@example.org"])
+                with self.client().begin("192.0.2.9") as client:
+                    client.message([
+                        (b"From", b"MAILER-DAEMON@example.org"), (b"To", b"jane@company.test"),
+                        (b"Message-ID", f"<report-{name}@example.org>".encode()),
+                        (b"Content-Type", b"multipart/report; boundary=b; "
+                         b"report-type=delivery-status")], report, "", ["jane@company.test"])
+                story = self.rejoinder.json("trace", "--log", os.devnull, entry.msgid)
+                if name == "purged":
+                    self.rejoinder.run("purge", "--address", "other@example.org", "--yes")
+                shown = self.rejoinder.run("show", story["messages"][0]["conversation"])
+                self.assertRegex(shown, told)
+
     # Breaking off
 
     def test_an_abort_in_every_state(self):
