@@ -1,5 +1,7 @@
 #include "milter/plan.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,6 +11,7 @@
 #include "milter/outbound.h"
 
 #define REFERENCE_BYTES 200
+#define HOUR_S          3600
 
 static const char *const route_names[] = {
 	[ROUTE_PASS] = "pass",       [ROUTE_STRIP] = "strip",       [ROUTE_OUTBOUND] = "outbound",
@@ -211,6 +214,25 @@ static void record_common(struct plan *plan, const struct mail *mail)
 	}
 }
 
+void plan_make_key(unsigned char out[DIGEST_BYTES], const struct plan *plan,
+                   const struct mail *mail, const char *from)
+{
+	const char *date = header_get(&mail->header, "Date");
+	char hour[24];
+
+	record_key(out, mail->msgid, from, date, plan->record.direction, plan->subject,
+	           mail->body.data, mail->body.length);
+	if (mail->msgid != NULL)
+		return;
+	/* Order confirmations of a program are alike but for whom they go to, and when. */
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		record_key_add(out, mail->rcpts[i].address);
+	if (date == NULL) {
+		snprintf(hour, sizeof(hour), "%" PRId64, mail->received_at / HOUR_S);
+		record_key_add(out, hour);
+	}
+}
+
 /*
  * Over the From that leaves, so that a message that passes twice (after a
  * content filter) is known again although its From was rewritten, and so is the copy
@@ -223,8 +245,7 @@ static void make_keys(struct plan *plan, const struct mail *mail)
 	const char *from = plan->final_from != NULL ? plan->final_from : record->from;
 	size_t copies = 0;
 
-	record_key(record->key, mail->msgid, from, date, record->direction, plan->subject,
-	           mail->body.data, mail->body.length);
+	plan_make_key(record->key, plan, mail, from);
 	record->has_copy_keys = mail->msgid != NULL && date != NULL;
 	for (int i = 0; i < DIRECTIONS && record->has_copy_keys; i++)
 		if (i != (int)record->direction)

@@ -64,6 +64,13 @@ void plan_record(struct plan *plan, const struct mail *mail);
 void plan_edits(const struct plan *plan, const struct mail *mail, const struct recorded *recorded,
                 struct edit_list *edits);
 
+/*
+ * The dedupe key of a message from `from`.  Without a Message-ID also over its recipients, and
+ * without a Date too over the hour in which it came: sent again soon it is the same one.
+ */
+void plan_make_key(unsigned char out[DIGEST_BYTES], const struct plan *plan,
+                   const struct mail *mail, const char *from);
+
 void plan_release(struct plan *plan);
 
 const char *route_name(enum route route);

@@ -73,6 +73,15 @@ void record_key(unsigned char out[DIGEST_BYTES], const char *msgid, const char *
 	digest_finish(digest, out);
 }
 
+void record_key_add(unsigned char key[DIGEST_BYTES], const char *detail)
+{
+	struct digest *digest = digest_new();
+
+	digest_add(digest, key, DIGEST_BYTES);
+	digest_add_text(digest, detail);
+	digest_finish(digest, key);
+}
+
 static int count_invalid_tokens(struct store *store, unsigned count, struct error *err)
 {
 	struct statement insert;

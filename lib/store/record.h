@@ -182,6 +182,11 @@ int store_record(struct store *store, const struct record *const *records, struc
 void record_key(unsigned char out[DIGEST_BYTES], const char *msgid, const char *from,
                 const char *date, enum direction direction, const char *subject, const char *body,
                 size_t body_length);
+/*
+ * Make a key depend on one thing more: of messages without a Message-ID, which programs send alike
+ * to many, who gets them.
+ */
+void record_key_add(unsigned char key[DIGEST_BYTES], const char *detail);
 
 /*
  * Does a message that the store holds have or name one of these ids? 1, 0 or -1
