@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/base/memory.h"
-#include "lib/base/pattern.h"
 #include "lib/conversation/mark.h"
 #include "lib/mail/address.h"
 #include "lib/mail/header.h"
@@ -21,29 +20,69 @@ static bool begins_with_mailbox_line(const char *bytes, size_t length)
 	return length - at > 5 && memcmp(bytes + at, "From ", 5) == 0;
 }
 
-static char *sender_of(const struct header *header)
+/* Can it stand in a MAIL command as it is?  Postfix takes more than RFC 5321 4.1.2 lets through. */
+static bool is_sendable(const char *address)
+{
+	const char *at = strrchr(address, '@');
+	size_t length = strlen(address);
+
+	if (at == NULL || at == address || at[1] == '\0' || length > ADDRESS_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		bool is_quote = address[i] == '"' && address[0] == '"' && at - address > 1 &&
+		                (i == 0 || address + i + 1 == at);
+
+		if (address[i] <= ' ' || address[i] >= 0x7f ||
+		    strchr("<>\\,;", address[i]) != NULL || (address[i] == '"' && !is_quote))
+			return false;
+	}
+	return true;
+}
+
+static char *author_of(const struct header *header)
+{
+	const struct field *field = header_field(header, "From", 1);
+	struct address_list list = {0};
+	char *author = NULL;
+
+	if (field != NULL)
+		address_list_parse(&list, field->value, field->length, 1);
+	if (list.count > 0)
+		author = xstrdup(list.items[0].address);
+	address_list_release(&list);
+	return author;
+}
+
+/*
+ * The null sender says that a program wrote it, and nobody waits for an answer to that: only what
+ * came with it goes on with it.  Where the sender cannot be told, a report that the message
+ * could not be delivered here goes to its mailbox, whose admin is to see it.
+ */
+static char *sender_of(const struct header *header, const struct account *account)
 {
 	const struct field *field = header_field(header, "Return-Path", 1);
-	char *sender = NULL;
+	char *sender = NULL, *value;
 
 	if (field != NULL) {
-		char *value = header_unfold(field->value, field->length);
-
+		value = header_unfold(field->value, field->length);
 		sender = address_from_envelope(value);
+		/* As some servers show the null sender. */
+		if (sender == NULL && strchr(value, '@') == NULL &&
+		    strcasestr(value, "MAILER-DAEMON") != NULL)
+			sender = xstrdup("");
 		free(value);
-	} else if ((field = header_field(header, "From", 1)) != NULL) {
-		struct address_list list = {0};
-
-		/* The null sender would say that a program wrote it. */
-		address_list_parse(&list, field->value, field->length, 1);
-		if (list.count > 0)
-			sender = xstrdup(list.items[0].address);
-		address_list_release(&list);
 	}
-	if (sender != NULL && address_is_valid(sender))
+	if (sender != NULL && sender[0] == '\0')
 		return sender;
-	free(sender);
-	return xstrdup("");
+	if (sender == NULL || !is_sendable(sender)) {
+		free(sender);
+		sender = author_of(header);
+	}
+	if (sender == NULL || !is_sendable(sender)) {
+		free(sender);
+		sender = xstrdup(account->mailbox);
+	}
+	return sender;
 }
 
 char *deliver_prepare(const struct keyring *keys, const struct account *account, const char *bytes,
@@ -65,7 +104,7 @@ char *deliver_prepare(const struct keyring *keys, const struct account *account,
 	else if (length > 0 && (bytes[0] == ' ' || bytes[0] == '\t'))
 		/* It would continue our mark; the milter removes this field with it. */
 		buffer_append_text(prefix_out, "Rejoinder-Continued:\r\n");
-	sender = sender_of(&header);
+	sender = sender_of(&header, account);
 	header_release(&header);
 	return sender;
 }

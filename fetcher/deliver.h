@@ -18,8 +18,9 @@
  * Make what the hand-over adds.
  *
  * The envelope sender is the message's Return-Path, `<>` included; without that
- * field the address of its From.  What is no plain address becomes the null
- * sender.  Returns it, a heap string; *prefix_out (the caller's, initialised)
+ * field, or where it cannot stand in a MAIL command, the address of its From, and without
+ * such a one the account's mailbox: the null sender would say that a program wrote it.
+ * Returns it, a heap string; *prefix_out (the caller's, initialised)
  * gets the lines that go before the message.  bytes: the message, untrusted.
  */
 char *deliver_prepare(const struct keyring *keys, const struct account *account, const char *bytes,

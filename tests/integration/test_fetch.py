@@ -336,7 +336,12 @@ class SubmitTest(FetchTestCase):
         rows = (
             ({"Return_Path": "<bounce+1@example.com>"}, "bounce+1@example.com"),
             ({"Return_Path": "<>"}, ""),
-            ({"Return_Path": '<"a b"@example.com>'}, ""),
+            ({"Return_Path": "<MAILER-DAEMON>"}, ""),
+            ({"Return_Path": '<"a b"@example.com>'}, "customer@example.org"),
+            ({"Return_Path": "<taro..yamada@docomo.example>"}, "taro..yamada@docomo.example"),
+            ({"Return_Path": '<"taro.."@docomo.example>'}, '"taro.."@docomo.example'),
+            ({"Return_Path": "<bob@my_host.example.org>"}, "bob@my_host.example.org"),
+            ({"Return_Path": "<bob@[192.0.2.7]>"}, "bob@[192.0.2.7]"),
             ({"Return_Path": None}, "customer@example.org"),
         )
         for fields, _ in rows:
@@ -351,13 +356,13 @@ class SubmitTest(FetchTestCase):
         self.fetch()
         self.check()
         received = self.far.messages()
-        self.assertEqual([one.sender for one in received[:4]], [sender for _, sender in rows])
+        self.assertEqual([one.sender for one in received[:len(rows)]], [sender for _, sender in rows])
         for one in received:
             self.assertEqual(one.recipients, ["shop@company.test"])
             self.assertEqual(len(one.mail.values("Rejoinder-Mark")), 1)
             self.assertRegex(one.mail.value("Rejoinder-Mark"),
                              r"^fetched \d+ [a-z2-7] [a-z2-7]{13} [a-z2-7]{16} Shop$")
-        self.assertTrue(received[4].mail.value("X-Mailbox-Line").startswith("From customer"))
+        self.assertTrue(received[len(rows)].mail.value("X-Mailbox-Line").startswith("From customer"))
 
 
 class OptionTest(FetchTestCase):

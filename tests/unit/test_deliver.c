@@ -13,6 +13,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NOW          1800000000
 #define MARK         MARK_FIELD ": "
+#define MAILBOX      "shop@company.test"
 
 static struct keyring keyring = {.keys = {{.id = 'a', .made_on = "2026-11-22", .bytes = {1}}},
                                  .count = 1};
@@ -30,26 +31,39 @@ static const struct deliver_row deliver_rows[] = {
          ""},
 	{"an empty Return-Path is the null sender",
          "Return-Path: <>\r\nFrom: a@example.com\r\n\r\n", "", ""},
-	{"a Return-Path that is no plain address is the null sender",
-         "Return-Path: <\"a b\"@example.org>\r\nFrom: a@example.com\r\n\r\n", "", ""},
+	{"so is the name that some servers give it",
+         "Return-Path: <MAILER-DAEMON>\r\nFrom: a@example.com\r\n\r\n", "", ""},
+	{"for a Return-Path that cannot be said the author stands",
+         "Return-Path: <\"a b\"@example.org>\r\nFrom: a@example.com\r\n\r\n", "a@example.com", ""},
+	{"and for an author who cannot be said either the mailbox",
+         "Return-Path: <\"a b\"@example.org>\r\nFrom: \"a b\"@example.org\r\n\r\n", MAILBOX, ""},
+	{"or one with letters of another alphabet",
+         "Return-Path: <\xc3\xb6@example.org>\r\nFrom: \xc3\xb6@example.org\r\n\r\n", MAILBOX, ""},
+	{"one that breaks the rules, as telephones have them, is said",
+         "Return-Path: <a..b@example.org>\r\n\r\n", "a..b@example.org", ""},
+	{"a quoted one too", "Return-Path: <\"a.\"@example.org>\r\n\r\n", "\"a.\"@example.org", ""},
+	{"an address that would end the command early is not",
+         "Return-Path: a>b@example.org\r\n\r\n", MAILBOX, ""},
 	{"what follows the address is no part of it",
          "Return-Path: <a@example.org>\r\n BODY=8BITMIME <b@example.org>\r\n\r\n", "a@example.org",
          ""},
 	{"without it the author is", "From: A <a@example.com>\r\n\r\n", "a@example.com", ""},
-	{"without anything nobody is", "Subject: x\r\n\r\n", "", ""},
-	{"the line of a mailbox becomes a field", "From x Sun Nov 22\r\nSubject: x\r\n\r\n", "",
+	{"without anything the mailbox is", "Subject: x\r\n\r\n", MAILBOX, ""},
+	{"the line of a mailbox becomes a field", "From x Sun Nov 22\r\nSubject: x\r\n\r\n",
+         MAILBOX, "X-Mailbox-Line: "},
+	{"also a quoted one", ">From x Sun Nov 22\r\nSubject: x\r\n\r\n", MAILBOX,
          "X-Mailbox-Line: "},
-	{"also a quoted one", ">From x Sun Nov 22\r\nSubject: x\r\n\r\n", "", "X-Mailbox-Line: "},
-	{"a line that continues nothing does not continue the mark", " x\r\nSubject: x\r\n\r\n", "",
-         "Rejoinder-Continued:\r\n"},
-	{"an empty message", "", "", ""},
+	{"a line that continues nothing does not continue the mark", " x\r\nSubject: x\r\n\r\n",
+         MAILBOX, "Rejoinder-Continued:\r\n"},
+	{"an empty message", "", MAILBOX, ""},
 };
 
 static void a_message_is_prepared(void **state)
 {
 	static char name[] = "Sales inbox";
 	const struct deliver_row *row = *state;
-	const struct account account = {.name = name};
+	char mailbox[] = MAILBOX;
+	const struct account account = {.name = name, .mailbox = mailbox};
 	char detail[MARK_DETAIL_BYTES + 1];
 	enum mark_kind kind;
 	struct buffer prefix;
