@@ -45,7 +45,7 @@ static int find_old(struct session *session, struct error *err)
 	                                       .on_idle = on_idle};
 	struct todo *todo = &session->todo;
 
-	if (session->job->account->first_fetch_s == 0) {
+	if (session->drop.old_before == INT64_MAX) {
 		for (size_t i = 0; i < todo->fetch_count; i++)
 			session->old[session->old_count++] =
 				(struct uidl_row){.uidl = todo->fetch[i]->uidl,
@@ -54,21 +54,15 @@ static int find_old(struct session *session, struct error *err)
 		return 0;
 	}
 	/* Without TOP a message is retrieved first, and on_message() decides. */
-	if (session->job->account->first_fetch_s < 0 || !pop3_has_top(session->pop3))
+	if (session->drop.old_before == 0 || !pop3_has_top(session->pop3))
 		return 0;
 	return pop3_top(session->pop3, todo->fetch, todo->fetch_count, HEADER_MAX_BYTES, &receiver,
 	                err);
 }
 
-/*
- * All that is old is recorded in one transaction, and that the choice was made
- * stands in the inbox row: a poll that is broken off later does not choose again,
- * when more mail has become old.
- */
 int session_leave_old(struct session *session, struct error *err)
 {
 	const struct poll_job *job = session->job;
-	struct inbox_row row = *job->earlier;
 	struct todo *todo = &session->todo;
 	size_t kept = 0, old = 0;
 
@@ -87,16 +81,16 @@ int session_leave_old(struct session *session, struct error *err)
 		session->result->skipped = session->old_count;
 		return 0;
 	}
-	row.account = job->account->name;
-	row.polled_at = session->started_at;
-	row.backlog = (int64_t)kept;
-	row.on_server = (int64_t)session->listing.count;
-	row.delivered_total = 0;
 	if (store_add_uidls(job->store, job->account->name, session->old, session->old_count,
-	                    store_clock_ms() + SESSION_RECORD_MS, err) != 0 ||
-	    store_put_inbox(job->store, &row, store_clock_ms() + SESSION_RECORD_MS, err) != 0) {
+	                    store_clock_ms() + SESSION_RECORD_MS, err) != 0) {
 		session->result->is_local_failure = true;
 		return -1;
+	}
+	/* Of `none` the choice is made; what comes from now on is new, whatever goes wrong. */
+	if (session->drop.old_before == INT64_MAX) {
+		session->drop.is_chosen = true;
+		if (session_put_maildrop(session, err) != 0)
+			return -1;
 	}
 	todo->fetch_count = kept;
 	session->result->skipped = session->old_count;

@@ -50,6 +50,20 @@ static int sign_in(struct session *session, struct error *err)
 	return 0;
 }
 
+/* Before the first hand-over: what cannot be recorded would come again and again. */
+static int begin(struct session *session, struct error *err)
+{
+	if (!session->job->is_dry_run &&
+	    (session->todo.fetch_count > 0 || session->is_unrecorded) &&
+	    session_put_maildrop(session, err) != 0)
+		return -1;
+	if (!session->drop.is_chosen && session->todo.fetch_count > 0 &&
+	    session_leave_old(session, err) != 0)
+		return -1;
+	session_put_broken_last(session);
+	return 0;
+}
+
 static int look(struct session *session, const struct uidl_row *known, size_t known_count,
                 struct error *err)
 {
@@ -59,7 +73,8 @@ static int look(struct session *session, const struct uidl_row *known, size_t kn
 	                                     .now = session->started_at,
 	                                     .retries_now = job->retries_now};
 
-	if (pop3_list(session->pop3, &session->listing, err) != 0)
+	if (pop3_list(session->pop3, &session->listing, err) != 0 ||
+	    session_meet_maildrop(session, known, &known_count, err) != 0)
 		return -1;
 	todo_make(&session->todo, &session->listing, known, known_count, &options);
 	session->result->on_server = session->listing.count;
@@ -68,11 +83,7 @@ static int look(struct session *session, const struct uidl_row *known, size_t kn
 		xreallocarray(NULL, session->listing.count + 1, sizeof(*session->deletes));
 	for (size_t i = 0; i < session->todo.drop_count; i++)
 		session->deletes[session->delete_count++] = session->todo.drop[i]->number;
-	/* A backlog: the choice was made, though nothing came of the rest yet. */
-	session->is_first =
-		known_count == 0 && job->earlier->succeeded_at == 0 && job->earlier->backlog == 0;
-	return session->is_first && session->todo.fetch_count > 0 ? session_leave_old(session, err)
-	                                                          : 0;
+	return begin(session, err);
 }
 
 static void show_plan(const struct session *session)
@@ -120,6 +131,29 @@ static int forget_gone(struct session *session, struct error *err)
 	return -1;
 }
 
+/* All that was listed is judged; an empty listing may be one of a server in trouble. */
+static bool is_chosen_now(const struct session *session)
+{
+	return !session->is_resting && session->result->unavailable == 0 &&
+	       (session->listing.count > 0 || session->drop.old_before == INT64_MAX);
+}
+
+/* What the next poll has to know, where it differs. */
+static int note_end(struct session *session, int rc, const struct error *fetch_error,
+                    struct error *err)
+{
+	const struct maildrop before = session->drop;
+	bool had_break = before.broken_uidl != NULL;
+
+	session_note_break(session, rc, fetch_error);
+	if (rc == 0 && is_chosen_now(session))
+		session->drop.is_chosen = true;
+	if (session->drop.is_chosen == before.is_chosen && !had_break &&
+	    session->drop.broken_uidl == NULL)
+		return 0;
+	return session_put_maildrop(session, err);
+}
+
 static int work(struct session *session, struct error *err)
 {
 	struct error cause;
@@ -129,15 +163,24 @@ static int work(struct session *session, struct error *err)
 		if (session_flush(session, &cause) != 0)
 			log_warning("fetch %s: up to %zu messages will come twice: %s",
 			            session->job->account->name, session->batch.count, cause.text);
+		if (note_end(session, -1, err, &cause) != 0)
+			log_warning("fetch %s: %s", session->job->account->name, cause.text);
 		return -1;
 	}
 	session->result->is_fetched = true;
+	if (note_end(session, 0, NULL, err) != 0)
+		return -1;
 	if (finish(session, err) != 0 || forget_gone(session, err) != 0)
 		return -1;
 	if (session->result->unavailable > 0)
 		return error_set(err, ERROR_TEMPORARY,
 		                 "the server did not give out %zu of the messages: \"%s\"",
 		                 session->result->unavailable, session->first_refusal);
+	if (session->is_resting)
+		return error_set(err, ERROR_TEMPORARY,
+		                 "message %s waits: the last %lld polls that tried it broke off "
+		                 "there",
+		                 session->drop.broken_uidl, (long long)session->drop.broken_count);
 	return 0;
 }
 
@@ -166,6 +209,7 @@ out:
 	pop3_listing_release(&session.listing);
 	free(session.deletes);
 	free(session.old);
+	maildrop_release(&session.drop);
 	uidl_rows_free(known, known_count);
 	return rc;
 }

@@ -20,6 +20,7 @@ int session_flush(struct session *session, struct error *err)
 	if (store_add_uidls(session->job->store, session->job->account->name, batch->rows,
 	                    batch->count, store_clock_ms() + SESSION_RECORD_MS, err) != 0) {
 		session->result->is_local_failure = true;
+		session->is_store_failure = true;
 		return -1;
 	}
 	batch->count = 0;
@@ -43,11 +44,10 @@ static int record(struct session *session, const struct pop3_item *item, enum ui
 
 bool session_is_old(const struct session *session, const char *bytes, size_t length)
 {
-	int64_t first_fetch_s = session->job->account->first_fetch_s, date;
+	int64_t date;
 
-	return session->is_first && first_fetch_s >= 0 &&
-	       date_of_message(bytes, length, &date) == 1 &&
-	       date < session->started_at - first_fetch_s;
+	return !session->drop.is_chosen && session->drop.old_before != 0 &&
+	       date_of_message(bytes, length, &date) == 1 && date < session->drop.old_before;
 }
 
 int session_go_on(struct session *session, struct error *err)
@@ -70,6 +70,7 @@ static int on_refusal(struct session *session, const struct pop3_item *item,
 	          session->job->account->name, item->uidl, (unsigned long long)item->size_bytes,
 	          cause->text);
 	session->result->refused++;
+	session->tried++;
 	if (record(session, item, UIDL_REFUSED, err) != 0)
 		return -1;
 	if (++session->refused_in_a_row < REFUSED_IN_A_ROW_MAX)
@@ -90,6 +91,7 @@ static int on_message(void *context, const struct pop3_item *item, const char *b
 	session->bytes += length;
 	if (session_is_old(session, bytes, length)) {
 		session->result->skipped++;
+		session->tried++;
 		if (record(session, item, UIDL_SKIPPED, err) != 0)
 			return -1;
 		return session_go_on(session, err);
@@ -105,6 +107,7 @@ static int on_message(void *context, const struct pop3_item *item, const char *b
 	         log_value(name, sizeof(name), job->account->name),
 	         log_value(uidl, sizeof(uidl), item->uidl), length);
 	session->result->delivered++;
+	session->tried++;
 	session->refused_in_a_row = 0;
 	if (job->account->leave_s == 0)
 		session->deletes[session->delete_count++] = item->number;
@@ -122,6 +125,7 @@ static int on_too_large(void *context, const struct pop3_item *item, uint64_t le
 	          "server",
 	          session->job->account->name, item->uidl, (unsigned long long)length);
 	session->result->too_large++;
+	session->tried++;
 	if (record(session, item, UIDL_TOO_LARGE, err) != 0)
 		return -1;
 	return session_go_on(session, err);
@@ -137,6 +141,7 @@ static int on_refused(void *context, const struct pop3_item *item, const char *r
 	struct session *session = context;
 
 	(void)item;
+	session->tried++;
 	if (session->result->unavailable++ == 0)
 		snprintf(session->first_refusal, sizeof(session->first_refusal), "%s", reply);
 	return session_go_on(session, err);
@@ -171,6 +176,7 @@ int session_fetch(struct session *session, struct error *err)
 			return -1;
 	}
 	todo->fetch_count = kept;
+	session->tried = 0;
 	if (kept > 0 &&
 	    pop3_retrieve(session->pop3, todo->fetch, kept, max_bytes, &receiver, err) != 0)
 		return -1;

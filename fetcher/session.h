@@ -5,6 +5,7 @@
 #include "fetcher/todo.h"
 #include "lib/net/pop3.h"
 #include "lib/net/smtp.h"
+#include "lib/store/maildrop.h"
 
 /* What the files of one poll share; not for others. */
 
@@ -27,12 +28,17 @@ struct session {
 	struct todo todo;
 	struct batch batch;
 	int64_t started_at;
-	bool is_first; /* first_fetch decides */
+	struct maildrop drop;
+	bool is_another;       /* the maildrop is not the one that was known */
+	bool is_unrecorded;    /* something of it changed */
+	bool is_resting;       /* the message at which polls break off is left out of todo.fetch */
+	bool is_store_failure; /* what was dealt with could not be recorded */
+	size_t tried;          /* of todo.fetch, what is dealt with */
 	size_t refused_in_a_row;
 	uint64_t bytes;
 	unsigned *deletes; /* numbers to DELE once their UIDLs are recorded */
 	size_t delete_count;
-	struct uidl_row *old; /* what the first poll leaves; each uidl is the listing's */
+	struct uidl_row *old; /* what is left as too old; each uidl is the listing's */
 	size_t old_count;
 	char first_refusal[128];
 };
@@ -49,10 +55,30 @@ int session_flush(struct session *session, struct error *err) MUST_CHECK;
 /* Report progress; -1 when the poll is to stop. */
 int session_go_on(struct session *session, struct error *err) MUST_CHECK;
 
-/* Is the message one that the first poll leaves where it is? */
+/*
+ * After the listing: which maildrop is it, what of its mail is too old to fetch, and where did
+ * the last poll break off?  known is what the store knows of its UIDLs, *known_count 0
+ * afterwards if that is of another.  store_list_uidls() before.
+ */
+int session_meet_maildrop(struct session *session, const struct uidl_row *known,
+                          size_t *known_count, struct error *err) MUST_CHECK;
+
+/* Record what is known of the maildrop. */
+int session_put_maildrop(struct session *session, struct error *err) MUST_CHECK;
+
+/*
+ * A message at which the last poll broke off is the last one in todo.fetch, so that it
+ * keeps no other waiting; at which several did in a row, it rests now and then.
+ */
+void session_put_broken_last(struct session *session);
+
+/* Note where fetching ended: with `rc` and, unless that is 0, *cause. */
+void session_note_break(struct session *session, int rc, const struct error *cause);
+
+/* Is the message one that is left where it is, since it is too old? */
 bool session_is_old(const struct session *session, const char *bytes, size_t length);
 
-/* In the first poll: record what is older than first_fetch, and take it out of todo.fetch. */
+/* Until all is judged: record what is too old, and take it out of todo.fetch. */
 int session_leave_old(struct session *session, struct error *err) MUST_CHECK;
 
 #endif

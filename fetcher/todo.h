@@ -19,7 +19,7 @@
 #define TODO_RETRY_S (24 * 60 * 60)
 
 struct todo {
-	const struct pop3_item **fetch; /* new ones, and refused ones whose rest is over */
+	const struct pop3_item **fetch; /* new ones, then refused ones whose rest is over */
 	size_t fetch_count;
 	const struct pop3_item **drop; /* delivered long enough ago: DELE */
 	size_t drop_count;
@@ -38,5 +38,12 @@ struct todo_options {
 void todo_make(struct todo *todo, const struct pop3_listing *listing, const struct uidl_row *known,
                size_t known_count, const struct todo_options *options);
 void todo_release(struct todo *todo);
+
+/*
+ * Does the listing have none of what is known, though some of it was not to be deleted?
+ * known and options as above.
+ */
+bool todo_is_all_gone(const struct pop3_listing *listing, const struct uidl_row *known,
+                      size_t known_count, const struct todo_options *options);
 
 #endif

@@ -349,6 +349,7 @@ static int remove_inbox(struct store *store, const char *account, struct error *
 		"DELETE FROM uidl WHERE account = ?1 AND uidl IN"
 		" (SELECT uidl FROM uidl WHERE account = ?1 LIMIT 500)",
 		"DELETE FROM inbox WHERE account = ?1",
+		"DELETE FROM maildrop WHERE account = ?1",
 	};
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]);) {

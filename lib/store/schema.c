@@ -333,12 +333,23 @@ static const char schema_4[] =
 	"    started_at INTEGER NOT NULL\n"
 	") STRICT, WITHOUT ROWID;\n";
 
+static const char schema_5[] =
+	"CREATE TABLE maildrop (        -- of an account, as its inbox is\n"
+	"    account TEXT NOT NULL PRIMARY KEY,\n"
+	"    name TEXT,                 -- user@host; NULL: not known\n"
+	"    old_before INTEGER NOT NULL, -- until is_chosen what came before is left\n"
+	"    is_chosen INTEGER NOT NULL CHECK (is_chosen IN (0, 1)), -- all there is judged\n"
+	"    broken_uidl TEXT,          -- where the last poll broke off\n"
+	"    broken_count INTEGER NOT NULL CHECK (broken_count >= 0), -- in a row\n"
+	"    broken_at INTEGER NOT NULL -- the last time\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"INSERT INTO maildrop SELECT account, NULL, 0, succeeded_at > 0 OR backlog > 0\n"
+	"    OR EXISTS (SELECT 1 FROM uidl u WHERE u.account = inbox.account), NULL, 0, 0\n"
+	"    FROM inbox;\n";
+
 /* The entry at i leads from version i to version i + 1; what was once released stays as it is. */
 static const char *const migrations[] = {
-	schema_1,
-	schema_2,
-	schema_3,
-	schema_4,
+	schema_1, schema_2, schema_3, schema_4, schema_5,
 };
 
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_SCHEMA_VERSION,

@@ -72,6 +72,6 @@ int store_empty_wal(struct store *store, int64_t deadline_ms, struct error *err)
 /* A new row id: 42 bits of now_ms, 6 of node, 15 of a counter; never 0. */
 int64_t store_new_id(struct store *store, int64_t now_ms);
 
-#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_VERSION 5
 
 #endif

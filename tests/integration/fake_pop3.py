@@ -36,6 +36,8 @@ class Faults:
     # (n, count, how): the n-th RETR ends after so many bytes of its answer.  how: "close"
     # (TLS without close_notify), "notify" (TLS with it), "reset", "stall".
     cut: typing.Optional[tuple] = None
+    # The uidl of a message whose RETR ends after 100 bytes, in each session.
+    poison: typing.Optional[str] = None
     # ("LIST", 1): that command is never answered; the connection stays.
     stall: typing.Optional[tuple] = None
     # (("RETR", 1), count, where): so many bytes without a line end, in place of the
@@ -324,6 +326,9 @@ class _Session(socketserver.BaseRequestHandler):
             self._flood(self.faults.flood[1])
             self._send(b"\r\n.\r\n")
             return
+        if message.uidl == self.faults.poison:
+            self._send(answer[:100])
+            self._drop("close")
         if self.faults.cut and self._is_now(("RETR", self.faults.cut[0])):
             self._send(answer[:self.faults.cut[1]])
             self._drop(self.faults.cut[2])

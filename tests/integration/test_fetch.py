@@ -474,6 +474,141 @@ class OptionTest(FetchTestCase):
         self.assertIn("never", output)
 
 
+class MaildropTest(FetchTestCase):
+    """What is decided of a maildrop as a whole."""
+
+    OLD = "from a by b; Mon, 02 Nov 2020 10:00:00 +0000"
+
+    def make(self, count=COUNT, old=0, first_fetch="7d", **scene):
+        super().make(0, **scene)
+        self.change("first_fetch = all", f"first_fetch = {first_fetch}")
+        for _ in range(old):
+            self.add(Received=self.OLD)
+        for _ in range(count):
+            self.add()
+
+    def change(self, before, after):
+        with open(self.rejoinder.config_file, encoding="utf-8") as stream:
+            text = stream.read()
+        self.assertIn(before, text)
+        with open(self.rejoinder.config_file, "w", encoding="utf-8") as stream:
+            stream.write(text.replace(before, after))
+
+    def delivered(self):
+        return len(self.far.messages())
+
+    def test_a_first_poll_that_breaks_off_chooses_to_its_end(self):
+        """Also where ages are only known of whole messages."""
+        for name, has_capa, faults in (
+                ("while it looks at ages", True, Faults(replies={("TOP", 3): "hello"})),
+                ("while it fetches", True, Faults(cut=(2, 100, "close"))),
+                ("without TOP", False, Faults(cut=(4, 100, "close")))):
+            with self.subTest(name):
+                self.begin()
+                self.make(3, old=6)
+                self.pop3.has_capa = has_capa
+                self.pop3.faults = faults
+                self.fetch(TEMPORARY)
+                self.pop3.faults = Faults()
+                self.fetch()
+                self.assertEqual((self.delivered(), len(self.pop3.messages())), (3, 6))
+                self.add(Received=self.OLD)
+                self.fetch()
+                self.assertEqual(self.delivered(), 4)  # now whatever comes is new
+
+    def test_nothing_is_chosen_twice(self):
+        """With `none` what comes after the first poll is fetched, though that failed."""
+        self.make(3, first_fetch="none")
+        self.pop3.faults = Faults(quit="close")
+        self.fetch()
+        self.assertEqual(self.delivered(), 0)
+        self.pop3.faults = Faults()
+        self.add()
+        self.fetch()
+        self.assertEqual(self.delivered(), 1)
+
+    def test_another_inbox_under_the_same_account(self):
+        """Its UIDLs say nothing of what was fetched from the other."""
+        self.make(5, old=2, leave="1s")
+        self.fetch()
+        self.assertEqual(self.delivered(), 5)
+        before, kept = self.pop3, self.pop3.messages()
+        self.pop3 = self.new_pop3()
+        self.pop3.users = {"other": "jane-secret"}
+        for message in kept:
+            self.pop3.add(message.data, message.uidl)
+        self.change(f":{before.port}", f":{self.pop3.port}")
+        self.change("username = jane", "username = other")
+        self.assertIn("delivered=5", self.fetch())
+        self.assertEqual(len(self.pop3.messages()), 7)
+        self.assertIn("new=0", self.fetch())
+
+    def test_a_listing_without_anything_that_was_there(self):
+        """Maintenance, or new UIDLs: old mail does not come again."""
+        for name, faults in (("empty once", Faults(order=lambda messages: [])),
+                             ("new UIDLs", Faults(uidls=lambda uidls: ["x" + one for one in uidls]))):
+            for leave in ("14d", "forever"):
+                with self.subTest(name, leave=leave):
+                    self.begin()
+                    self.make(2, old=5, leave=leave, first_fetch="all")
+                    self.fetch()
+                    self.assertEqual(self.delivered(), 7)
+                    self.pop3.faults = faults
+                    self.fetch()
+                    if name == "empty once":
+                        self.pop3.faults = Faults()
+                    self.fetch()
+                    self.assertEqual(self.delivered(), 9)  # of the last day, it may be new
+                    self.add(Received=self.OLD)
+                    self.fetch()
+                    self.assertEqual(self.delivered(), 10)
+
+    def test_one_message_that_breaks_every_poll_holds_up_no_other(self):
+        self.make(10)
+        poison = self.pop3.messages()[3].uidl
+        self.pop3.faults = Faults(poison=poison)
+        self.fetch(TEMPORARY)
+        self.assertEqual(self.delivered(), 3)
+        for _ in range(2):
+            self.fetch(TEMPORARY)
+            self.assertEqual((self.delivered(), len(self.pop3.messages())), (9, 10))
+        # Where it rests the poll ends as it should, and what is due is deleted.
+        with contextlib.closing(sqlite3.connect(self.rejoinder.store)) as store, store:
+            store.execute("UPDATE inbox SET next_poll_at = 0")
+        self.rejoinder.fetcher.start()
+        self.addCleanup(self.rejoinder.stop)
+        wait_for(lambda: len(self.pop3.messages()) == 1, "the others to be deleted")
+        self.rejoinder.fetcher.wait_log(
+            f"message {poison} waits: the last 3 polls that tried it broke off there")
+        self.rejoinder.fetcher.stop()
+        self.pop3.faults = Faults()
+        self.fetch()
+        self.assertEqual((self.delivered(), self.pop3.messages()), (10, []))
+
+    def test_one_message_that_postfix_does_not_take_now_holds_up_no_other(self):
+        self.make(2)
+        self.add("slow@example.com")
+        self.add()
+        self.far.answer("data", "slow@*", "451 4.3.0 later")
+        self.fetch(TEMPORARY)
+        self.assertEqual(self.delivered(), 2)
+        self.fetch(TEMPORARY)
+        self.assertEqual(self.delivered(), 3)
+        self.far.answer_normally("data", "slow@*")
+        self.fetch()
+        self.assertEqual((self.delivered(), self.pop3.messages()), (4, []))
+
+    def test_what_was_refused_lets_new_mail_pass(self):
+        self.make(0)
+        for _ in range(6):
+            self.add("spam@example.com")
+        self.far.answer("data", "spam@*", "554 5.7.1 no spam here")
+        self.fetch(CONFIG_ERROR)
+        self.add()
+        self.fetch(CONFIG_ERROR)
+        self.assertEqual(self.delivered(), 1)
+
+
 class ServiceTest(FetchTestCase):
     """rejoinder-fetcher as a service."""
 

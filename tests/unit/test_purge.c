@@ -296,7 +296,9 @@ static void what_was_fetched_is_known_as_long_as_there_is_an_inbox(void **state)
 	}
 	run_sql(fixture.store, "INSERT INTO inbox VALUES ('Gone', 1, 1, 1, 0, 0, 0, 0, NULL),"
 	                       " ('Gone but busy', 103680000, 1, 1, 0, 0, 0, 0, NULL),"
-	                       " ('Never fetched', 5, 1, 1, 0, 0, 0, 0, NULL)");
+	                       " ('Never fetched', 5, 1, 1, 0, 0, 0, 0, NULL);"
+	                       "INSERT INTO maildrop SELECT account, NULL, 0, 1, NULL, 0, 0"
+	                       " FROM inbox");
 	assert_int_equal(purge(true).inboxes, 3);
 	rows_are("uidl", 4400);
 	assert_int_equal(purge(false).inboxes, 3);
@@ -304,6 +306,7 @@ static void what_was_fetched_is_known_as_long_as_there_is_an_inbox(void **state)
 	count_is(fixture.store, "SELECT count(*) FROM uidl WHERE account = 'Gone but busy'", 1100);
 	rows_are("uidl", 2200);
 	rows_are("inbox", 1);
+	rows_are("maildrop", 1);
 }
 
 static void a_closed_conversation_that_another_continues_may_go(void **state)

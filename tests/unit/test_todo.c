@@ -36,6 +36,7 @@ static const struct todo_row todo_rows[] = {
 	{"an old one stays whatever leave says", true, true, UIDL_SKIPPED, NOW, 0, 1, true, ""},
 	{"a refused one rests", true, true, UIDL_REFUSED, TODO_RETRY_S - 1, 0, 1, false, ""},
 	{"and is tried again", true, true, UIDL_REFUSED, TODO_RETRY_S, 0, 1, false, "fetch"},
+	{"also when the clock went back", true, true, UIDL_REFUSED, -1, 0, 1, false, "fetch"},
 	{"at once if that is asked for", true, true, UIDL_REFUSED, 0, 0, 1, true, "fetch"},
 	{"a too large one that still is", true, true, UIDL_TOO_LARGE, NOW, 0, MAX_BYTES + 1, true,
          ""},

@@ -48,8 +48,13 @@ static const char rows_3[] =
 	" (14, 'sender-capped', NULL, NULL, 'loop@example.org', 3, NULL, 7, 20, 'dropped', 8, 9,"
 	" 1, 10);";
 
+static const char rows_4[] = "INSERT INTO trouble VALUES ('inbox Sales', 5, 'cannot connect');"
+			     "INSERT INTO upkeep VALUES ('backup', 6, 7, NULL);"
+			     "INSERT INTO relay VALUES ('Sales', 8, 9, 'no password');"
+			     "INSERT INTO daemon VALUES ('rejoinder-milter', '0.9', 10, 11);";
+
 /* The rows that each version's tables hold; the first entry is of version 1. */
-static const char *const rows[] = {rows_1, rows_2, rows_3};
+static const char *const rows[] = {rows_1, rows_2, rows_3, rows_4};
 
 enum { LAST_VERSION = sizeof(rows) / sizeof(rows[0]) };
 
@@ -74,6 +79,14 @@ static void make_version(const char *path, int version)
 		run_sql(&store, rows[i - 1]);
 	}
 	assert_int_equal(number(&store, "PRAGMA user_version"), version);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void run_raw(const char *path, const char *sql)
+{
+	sqlite3 *db = open_raw(path);
+
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -184,6 +197,21 @@ static void an_upgraded_file_has_the_tables_of_a_new_one(void **state)
 	free(b);
 	fixture_end(&upgraded);
 	fixture_end(&fresh);
+}
+
+/* first_fetch has decided already; an inbox that was never read is chosen from as a new one. */
+static void a_known_inbox_is_not_chosen_from_again(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_begin(&fixture);
+	make_version(fixture.path, LAST_VERSION);
+	run_raw(fixture.path, "INSERT INTO inbox VALUES ('Failing', 1, 0, 3, 4, 0, 0, 0, NULL);");
+	fixture_open(&fixture);
+	count_is(fixture.store, "SELECT is_chosen FROM maildrop WHERE account = 'Sales'", 1);
+	count_is(fixture.store, "SELECT is_chosen FROM maildrop WHERE account = 'Failing'", 0);
+	fixture_end(&fixture);
 }
 
 static void the_waits_of_version_1_are_unplanned(void **state)
@@ -402,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_upgrade_keeps_all_rows),
 		cmocka_unit_test(an_upgraded_file_has_the_tables_of_a_new_one),
+		cmocka_unit_test(a_known_inbox_is_not_chosen_from_again),
 		cmocka_unit_test(the_waits_of_version_1_are_unplanned),
 		cmocka_unit_test(waits_that_were_closed_before_have_ended),
 		cmocka_unit_test(what_version_2_recorded_was_not_counted),
