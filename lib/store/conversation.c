@@ -5,13 +5,65 @@
 #include "lib/mail/msgid.h"
 #include "lib/store/database.h"
 
-#define CONTINUED_MAX 1000 /* conversations, one continuing the other, that are looked at */
+#define CONTINUED_MAX    1000 /* conversations, one continuing the other, that are looked at */
+#define SHARED_MAX       20   /* conversations of messages with one id, likewise */
+#define RECIPIENTS_ASKED 20
 
 /* What a look-up needs. */
 struct search {
 	struct store *store;
 	const struct record *record;
 };
+
+/* The conversations of messages that have the id, the oldest first: how many, or -1. */
+static int list_by_id(struct store *store, const char *msgid, int64_t out[SHARED_MAX],
+                      struct error *err)
+{
+	struct statement query;
+	int status, count = 0;
+
+	statement_begin(&query, store,
+	                "SELECT m.conversation FROM message_id i JOIN message m ON m.id = i.message"
+	                " WHERE i.msgid = ?1 AND i.relation = 'has'"
+	                " GROUP BY m.conversation ORDER BY min(i.message) LIMIT ?2");
+	bind_text(&query, 1, msgid, MSGID_MAX_BYTES);
+	bind_int(&query, 2, SHARED_MAX);
+	while ((status = statement_step(&query, err)) > 0)
+		out[count++] = column_int(&query, 0);
+	statement_end(&query);
+	return status < 0 ? -1 : count;
+}
+
+/* Does whoever wrote the message, or gets it, take part there? 1, 0 or -1. */
+static int takes_part(struct store *store, const struct record *record, int64_t conversation,
+                      struct error *err)
+{
+	int found = 0;
+
+	if (record->direction == DIRECTION_IN)
+		return participant_exists(store, conversation, record->from, err);
+	for (size_t i = 0; i < record->recipient_count && i < RECIPIENTS_ASKED && found == 0; i++)
+		found = participant_exists(store, conversation, record->recipients[i], err);
+	return found;
+}
+
+/*
+ * There are programs that give all their mail the same id: of several conversations it is the
+ * one where the message's people are, and else the first, since who knows an id may use it again.
+ */
+static int find_among_shared(const struct search *search, const char *msgid,
+                             int64_t *conversation_out, struct error *err)
+{
+	int64_t conversations[SHARED_MAX];
+	int count = list_by_id(search->store, msgid, conversations, err), found = 0;
+
+	for (int i = 0; i < count && count > 1 && found == 0; i++) {
+		found = takes_part(search->store, search->record, conversations[i], err);
+		if (found > 0)
+			*conversation_out = conversations[i];
+	}
+	return count < 0 ? -1 : found;
+}
 
 static int find_by_id(struct store *store, const char *msgid, int64_t *conversation_out,
                       bool *is_named_only_out, struct error *err)
@@ -38,8 +90,12 @@ static int find_msgid(void *context, const char *msgid, int64_t *conversation_ou
                       bool *is_named_only_out, struct error *err)
 {
 	const struct search *search = context;
+	int found = find_by_id(search->store, msgid, conversation_out, is_named_only_out, err);
 
-	return find_by_id(search->store, msgid, conversation_out, is_named_only_out, err);
+	if (found > 0 && !*is_named_only_out &&
+	    find_among_shared(search, msgid, conversation_out, err) < 0)
+		return -1;
+	return found;
 }
 
 static int find_by_key(struct store *store, const unsigned char key[DIGEST_BYTES],

@@ -161,11 +161,62 @@ static void what_is_related_is_listed_from_either_side(void **state)
 	fixture_end(&fixture);
 }
 
+/* Forms of two customers came with the same id, and staff answers each of them. */
+static void of_a_shared_id_the_conversation_of_the_people_is_meant(void **state)
+{
+	static const char *const customers[] = {"anna@example.org", "otto@example.org",
+	                                        "new@example.org"};
+	const struct match_id id = {"<form@localhost>", MATCH_FROM_IN_REPLY_TO, 0};
+	int64_t conversations[3];
+	struct fixture fixture;
+
+	(void)state;
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	for (size_t i = 0; i < 2; i++) {
+		struct record record = record_of("<form@localhost>", FIRST_AT);
+		struct recorded recorded;
+
+		record.from = customers[i];
+		record.adds_participants = true;
+		make_keys(&record, "mon");
+		record.has_copy_keys = false;
+		record_ok(fixture.store, &record, &recorded);
+		conversations[i] = recorded.conversation;
+		recorded_release(&recorded);
+	}
+	assert_true(conversations[0] != conversations[1]);
+	/* Nobody of hers is there: the first. */
+	conversations[2] = conversations[0];
+	for (size_t i = 0; i < 6; i++) {
+		char msgid[] = "<answer-0@company.test>";
+		bool is_out = i < 3;
+		struct record record;
+		struct recorded recorded;
+
+		msgid[8] = (char)('0' + i);
+		record = record_of(msgid, FIRST_AT + 1);
+		record.direction = is_out ? DIRECTION_OUT : DIRECTION_IN;
+		record.from = is_out ? "jane@company.test" : customers[i - 3];
+		record.recipients = &customers[i % 3];
+		record.recipient_count = is_out;
+		record.match.ids = &id;
+		record.match.id_count = 1;
+		make_keys(&record, "tue");
+		record_ok(fixture.store, &record, &recorded);
+		if (recorded.conversation != conversations[i % 3])
+			fail_msg("%s %s", is_out ? "to" : "from", customers[i % 3]);
+		recorded_release(&recorded);
+	}
+	fixture_end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_message_in_its_place),
 		cmocka_unit_test(what_is_related_is_listed_from_either_side),
+		cmocka_unit_test(of_a_shared_id_the_conversation_of_the_people_is_meant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
