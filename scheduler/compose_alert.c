@@ -116,10 +116,15 @@ static void set_sentence(struct alert *alert, const struct notice *notice,
 		alert->warning = xstrdup("");
 		alert->verb = "has waited";
 		when_describe_wait(alert->waited, item->started_at, context->now);
-		alert->rest = is_found && told.repeat > 0
-		                      ? xasprintf(" for an answer (told again, %d of %d).",
-		                                  told.repeat, told.repeat_count)
-		                      : xstrdup(" for an answer.");
+		if (is_found && told.repeat > 0)
+			alert->rest = xasprintf(" for an answer (told again, %d of %d).",
+			                        told.repeat, told.repeat_count);
+		else
+			alert->rest =
+				xstrdup(item->level >= ALERT_REMINDER_LEVEL &&
+			                                item->level < ALERT_DIGEST_LEVEL
+			                        ? " for an answer (told again after a snooze)."
+			                        : " for an answer.");
 		return;
 	}
 	recipients = name_recipients(notice, item, told.level, context->config);

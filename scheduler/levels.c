@@ -7,6 +7,7 @@
 #include "lib/base/memory.h"
 
 #define NO_GROUP SIZE_MAX
+#define HOUR_S   3600
 
 static struct clock_rules rules_of(const struct account *account)
 {
@@ -32,6 +33,15 @@ static bool next_moment(const struct clock_plan *plan, const struct planned_wait
 	return true;
 }
 
+/*
+ * Does a snooze of this wait end, after somebody was told?  He asked for that: whoever was told last
+ * is told again then, also where no further level comes.
+ */
+static bool has_reminder(const struct planned_wait *wait)
+{
+	return wait->level > 0 && wait->snoozed_until > wait->started_at;
+}
+
 static void set_due(const struct clock_plan *plan, struct planned_wait *wait)
 {
 	struct clock_moment moment;
@@ -46,6 +56,8 @@ void levels_plan(const struct config *config, struct planned_wait *wait)
 
 	clock_lay_out(&plan, &rules, wait->started_at);
 	set_due(&plan, wait);
+	if (has_reminder(wait) && plan.count > 0)
+		wait->due_at = wait->snoozed_until;
 }
 
 /* A calendar counts where a level asks it. */
@@ -136,27 +148,48 @@ static const char *owner_of(const struct config *config, const struct account *a
 	return owner != NULL && config_is_staff(config, owner) ? owner : account->address;
 }
 
-/* held_until: 0 if nothing is held now. */
-static void pass_moment(const struct config *config, const struct account *account,
-                        const struct planned_wait *wait, const struct clock_moment *moment,
-                        int64_t held_until, struct passed_list *list, size_t first)
+/* What one wait passes now. */
+struct passing {
+	const struct config *config;
+	const struct account *account;
+	const struct planned_wait *wait;
+	int64_t held_until; /* 0: nothing is held now */
+	struct passed_list *list;
+	size_t first; /* row of this wait */
+};
+
+/* level: under which it is told. */
+static void pass_moment(const struct passing *passing, const struct clock_moment *moment, int level)
 {
 	const struct string_list *recipients = &moment->level->recipients;
-	const char *owner = owner_of(config, account, wait->owner);
+	const char *owner = owner_of(passing->config, passing->account, passing->wait->owner);
 	size_t count = moment->kind == CLOCK_WARNING ? 1 : recipients->count;
-	struct passed_level row = {.wait = wait->wait,
-	                           .level = wait->level,
+	struct passed_level row = {.wait = passing->wait->wait,
+	                           .level = level,
 	                           .due_at = moment->at,
 	                           .group = NO_GROUP,
-	                           .not_before = moment->level->is_urgent ? 0 : held_until};
+	                           .not_before =
+	                                   moment->level->is_urgent ? 0 : passing->held_until};
 
 	for (size_t i = 0; i < count; i++) {
 		bool is_owner = moment->kind == CLOCK_WARNING ||
 		                strcmp(recipients->items[i], ALERT_OWNER) == 0;
 
-		row.recipient = recipient_keep(list, is_owner ? owner : recipients->items[i]);
-		passed_list_add(list, first, &row);
+		row.recipient =
+			recipient_keep(passing->list, is_owner ? owner : recipients->items[i]);
+		passed_list_add(passing->list, passing->first, &row);
 	}
+}
+
+/* At the end of a snooze. */
+static void remind(const struct passing *passing, const struct clock_plan *plan)
+{
+	struct clock_moment moment;
+
+	if (!clock_moment(plan, passing->wait->level - 1, &moment))
+		return;
+	moment.at = passing->wait->snoozed_until;
+	pass_moment(passing, &moment, ALERT_REMINDER_LEVEL + (int)(moment.at / HOUR_S));
 }
 
 /* Which recipients have a digest, and its group: parallel to the list's recipients. */
@@ -234,7 +267,7 @@ bool levels_find(const struct config *config, const struct notice_item *item,
 	struct clock_plan plan;
 
 	clock_lay_out(&plan, &rules, item->started_at);
-	if (!clock_moment(&plan, item->level, &moment))
+	if (item->level >= ALERT_REMINDER_LEVEL || !clock_moment(&plan, item->level, &moment))
 		return false;
 	*out = (struct told_level){
 		.kind = moment.kind, .level = moment.level, .passes_at = moment.at};
@@ -286,17 +319,20 @@ static void pass_levels(const struct config *config, struct planned_wait *wait, 
 {
 	const struct account *account = config_account_by_name(config, wait->account);
 	const struct clock_rules rules = rules_of(account);
-	size_t first = list->count;
+	struct passing passing = {config, account, wait, 0, list, list->count};
+	bool is_reminded = has_reminder(wait) && wait->due_at == wait->snoozed_until &&
+	                   wait->snoozed_until <= now;
 	struct clock_moment moment;
-	int64_t held_until = 0;
 	struct clock_plan plan;
 
 	clock_lay_out(&plan, &rules, wait->started_at);
 	/* It may have been snoozed since it was planned. */
-	if (next_moment(&plan, wait, &moment) && moment.at <= now)
-		held_until = quiet_until(config, account, now);
+	if (is_reminded || (next_moment(&plan, wait, &moment) && moment.at <= now))
+		passing.held_until = quiet_until(config, account, now);
+	if (is_reminded)
+		remind(&passing, &plan);
 	while (next_moment(&plan, wait, &moment) && moment.at <= now) {
-		pass_moment(config, account, wait, &moment, held_until, list, first);
+		pass_moment(&passing, &moment, wait->level);
 		wait->level++;
 	}
 	set_due(&plan, wait);
@@ -318,7 +354,7 @@ size_t levels_pass(const struct config *config, struct planned_wait *waits, size
 		pass_levels(config, &wait, now, list);
 		group_rows(list, first, now, &digests);
 		waits[i] = wait;
-		if (wait.level > level) {
+		if (wait.level > level || list->count > first) {
 			waits[i] = waits[moved];
 			waits[moved++] = wait;
 		}

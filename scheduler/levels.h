@@ -20,7 +20,10 @@
 
 #define LEVEL_LATE_S 120 /* passed longer ago: nobody could tell in time */
 
-/* Set due_at to when the wait passes its next level; DUE_NEVER if its account has none. */
+/*
+ * Set due_at to when the wait passes its next level, or is told of again after a snooze; DUE_NEVER
+ * if its account has none.
+ */
 void levels_plan(const struct config *config, struct planned_wait *wait);
 
 /*
@@ -37,7 +40,7 @@ struct told_level {
 	int repeat, repeat_count; /* which repetition, from 1, and of how many; 0: it is none */
 };
 
-/* Find the item's level. False: there is none any more, or the item is of a daily digest. */
+/* Find the item's level. False: there is none any more, or it is of a snooze's end or a digest. */
 bool levels_find(const struct config *config, const struct notice_item *item,
                  struct told_level *out);
 

@@ -66,12 +66,12 @@ static void forget_refusal(struct notices *notices, int64_t notice)
 	}
 }
 
-/* `notice ID: conv=..., to=..., level=N, waits=N, status=`; a daily digest has no level. */
+/* `notice ID: conv=..., to=..., level=N, waits=N, status=`; some have a word for their level. */
 static void begin_line(struct buffer *line, const struct notice *notice,
                        const struct notice_item *first, size_t count)
 {
 	char conversation[CONVERSATION_ID_SIZE] = "-", to[ADDRESS_MAX_BYTES + 1];
-	char level_text[20] = "digest";
+	char level_text[20];
 	int level = 0;
 
 	if (first != NULL)
@@ -80,7 +80,10 @@ static void begin_line(struct buffer *line, const struct notice *notice,
 		if (notice->items[i].level + 1 > level)
 			level = notice->items[i].level + 1;
 	}
-	if (level < ALERT_DIGEST_LEVEL)
+	if (level > ALERT_REMINDER_LEVEL)
+		snprintf(level_text, sizeof(level_text), "%s",
+		         level > ALERT_DIGEST_LEVEL ? "digest" : "snoozed");
+	else
 		snprintf(level_text, sizeof(level_text), "%d", level);
 	buffer_printf(line, "notice %" PRId64 ": conv=%s, to=%s, level=%s, waits=%zu, status=",
 	              notice->id, conversation, log_value(to, sizeof(to), notice->recipient),

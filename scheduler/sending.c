@@ -38,10 +38,14 @@ int sending_send(struct sending *sending, const char *from, const char *to, cons
 		                         sending->config->commit_timeout_ms + SEND_MARGIN_MS);
 	status = smtp_send(sending->smtp, from, to, "", 0, bytes, length, queue_id_out,
 	                   SENDING_QUEUE_ID_SIZE, err);
-	/* A refusal is an answer too. */
-	sending->failures = status == 0 || err->kind == ERROR_PERMANENT ? 0 : sending->failures + 1;
-	if (sending->failures >= FAILURES_MAX)
+	/* A refusal is an answer too: only who does not answer keeps all mail waiting. */
+	sending->failures = smtp_is_well(sending->smtp) || err->kind == ERROR_PERMANENT
+	                            ? 0
+	                            : sending->failures + 1;
+	if (sending->failures >= FAILURES_MAX) {
 		sending->hold_until_ms = store_clock_ms() + HOLD_MS;
+		sending->failures = 0;
+	}
 	return status;
 }
 

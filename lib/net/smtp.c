@@ -18,6 +18,7 @@ struct smtp {
 	int64_t timeout_ms;
 	struct smtp_session *session; /* NULL: not connected */
 	int64_t used_at_ms;           /* when it last answered */
+	bool is_well;                 /* the last message was taken or refused in an orderly way */
 };
 
 struct letter {
@@ -260,11 +261,13 @@ static int send_over_session(struct smtp *smtp, const struct letter *letter, str
 	bool was_kept;
 	int result;
 
+	smtp->is_well = false;
 	do {
 		was_kept = use_kept_session(smtp, deadline_ms);
 		if (!was_kept && open_session(smtp, deadline_ms, err) != 0)
 			return -1;
 		result = send_letter(smtp->session, letter, &fate, err);
+		smtp->is_well = fate == STAYS || fate == QUITS;
 		if (fate == STAYS)
 			smtp->used_at_ms = connection_now_ms();
 		else
@@ -272,6 +275,11 @@ static int send_over_session(struct smtp *smtp, const struct letter *letter, str
 		/* One that was closed while nothing was said is nobody's failure. */
 	} while (fate == GONE && was_kept && connection_now_ms() < deadline_ms);
 	return result;
+}
+
+bool smtp_is_well(const struct smtp *smtp)
+{
+	return smtp->is_well;
 }
 
 int smtp_send(struct smtp *smtp, const char *sender, const char *recipient, const char *prefix,

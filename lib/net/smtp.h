@@ -1,6 +1,7 @@
 #ifndef REJOINDER_NET_SMTP_H
 #define REJOINDER_NET_SMTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,12 @@ void smtp_free(struct smtp *smtp);
 int smtp_send(struct smtp *smtp, const char *sender, const char *recipient, const char *prefix,
               size_t prefix_length, const char *bytes, size_t length, char *queue_id_out,
               size_t queue_id_size, struct error *err) MUST_CHECK;
+
+/*
+ * Did the last smtp_send() come to an answer about its message: taken, or refused for now or for
+ * good, with a server that goes on?  Then another message may fare better.
+ */
+bool smtp_is_well(const struct smtp *smtp);
 
 /*
  * Connect, sign in with AUTH PLAIN, or LOGIN where only that is offered (RFC

@@ -154,14 +154,17 @@ int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err
 	return transaction_commit(store, err);
 }
 
-/* Unless somebody snoozed it since it was listed: then it is unplanned. */
+/*
+ * Unless somebody snoozed it since it was listed: then it is unplanned.  Who is reminded at the end
+ * of a snooze passes no level.
+ */
 static int move_wait(struct store *store, const struct planned_wait *wait, int64_t now,
                      struct error *err)
 {
 	struct statement update;
 
 	statement_begin(&update, store,
-	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level < ?2"
+	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level <= ?2"
 	                " AND" IS_RUNNING " AND NOT EXISTS (SELECT 1 FROM conversation s"
 	                " WHERE s.id = wait.conversation AND s.snoozed_until > ?4)");
 	bind_int(&update, 1, wait->wait);

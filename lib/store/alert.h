@@ -19,11 +19,14 @@
  * taken (leased), sent, and marked; one that was taken and never marked is
  * taken again after its lease, under the same id and so the same Message-ID.
  * Waits in a closed conversation are as if they did not run, until it opens again.  While
- * a conversation is snoozed (care.h) its waits pass no level; a digest lists them.
+ * a conversation is snoozed (care.h) its waits pass no level; a digest lists them.  At its end
+ * those who were told last are told again.
  */
 
 #define DUE_NEVER INT64_MAX /* no further level */
 
+/* Of an alert: this and more, below a digest, is the end of a snooze, by its hour since 1970. */
+#define ALERT_REMINDER_LEVEL 100000
 /* Of an alert: this and more is a daily digest, by its day since 1970-01-01. */
 #define ALERT_DIGEST_LEVEL 1000000
 

@@ -207,6 +207,22 @@ class CareTest(unittest.TestCase):
         self.alerted()
         self.assertEqual(len(self.alerts(customer)), 2)
 
+    def test_who_snoozed_is_told_again_though_no_level_is_near(self):
+        customer, _, links = self.alerted()
+        self.use(links["s"])
+        let_snoozes_end(self.rejoinder.store)
+        again = self.wait_alerts(customer, 2)[1]
+        self.assertIn("for an answer (told again after a snooze).",
+                      " ".join(again.body.decode().split()))
+        self.rejoinder.scheduler.wait_log("to=jane@company.test, level=snoozed, waits=1, status=sent")
+        self.rejoinder.scheduler.stop()
+        self.rejoinder.scheduler.start()
+        self.alerted()
+        self.assertEqual(len(self.alerts(customer)), 2)
+        # The links of both are good.
+        self.use(self.links(again)["s"])
+        self.assertIsNotNone(self.row(customer)["snoozed_until"])
+
     # The command
 
     def test_snooze_by_command(self):

@@ -361,6 +361,23 @@ class OutageTest(SchedulerTestCase):
                          ["boss@company.test", "jane@company.test"])
         self.allowed += ["status=deferred"]
 
+    def test_a_recipient_who_takes_nothing_now_keeps_no_other_waiting(self):
+        self.addCleanup(self.sink.answer_normally, "rcpt", "boss@*")
+        self.sink.answer("rcpt", "boss@*", "451 4.2.2 mailbox full")
+        customers = [self.new_customer() for _ in range(6)]
+        for customer in customers:
+            self.from_customer(customer, "support@company.test")
+            let_waits_age(self.store, SUPPORT_AFTER_S, customer)
+        self.scheduler.start()
+        wait_for(lambda: len(re.findall("to=boss@.*status=deferred, .*mailbox full",
+                                        self.scheduler.log())) >= len(customers), "six tries")
+        sent = self.from_jane(self.new_customer())
+        customer = self.new_customer()
+        self.from_customer(customer, sent.value("Reply-To"))
+        self.sink.wait_about(customer, 1)
+        self.assertEqual(self.recipients_about(customer), ["jane@company.test"])
+        self.allowed += ["status=deferred"]
+
     def test_what_is_refused_is_tried_again_and_said_as_an_error(self):
         customer = self.new_customer()
         self.addCleanup(self.sink.answer_normally, "rcpt", "boss@*")
