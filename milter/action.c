@@ -101,6 +101,8 @@ const char *action_refusal(const struct recorded *recorded)
 		return "This conversation is closed already";
 	case CARE_ENDED:
 		return "Nobody waits there any more, so there is nothing to remind of";
+	case CARE_NEWER:
+		return "Somebody asked anew since that alert, so the conversation stays open";
 	case CARE_ABSENT:
 	case CARE_SEVERAL:
 	case CARE_OLD:

@@ -150,6 +150,7 @@ struct subject {
 	int64_t created_at;
 	int64_t conversation;
 	bool is_closed, has_ended;
+	bool has_newer; /* somebody waits there since it was told */
 };
 
 /* CARE_DONE and *out, why its links are not good, or -1 with *err. */
@@ -161,7 +162,9 @@ static int find_subject(struct store *store, int64_t notice, struct subject *out
 	/* What did not run when it was told was not told. */
 	statement_begin(&query, store,
 	                "SELECT DISTINCT n.created_at, w.conversation, c.state = 'closed',"
-	                " w.ended_at IS NOT NULL, w.id FROM notice n"
+	                " w.ended_at IS NOT NULL, EXISTS (SELECT 1 FROM wait o"
+	                " WHERE o.conversation = w.conversation AND o.ended_at IS NULL"
+	                " AND o.id <> w.id AND o.started_at >= n.created_at), w.id FROM notice n"
 	                " JOIN alert a ON a.notice = n.id AND a.is_running = 1"
 	                " JOIN wait w ON w.id = a.wait JOIN conversation c ON c.id = w.conversation"
 	                " WHERE n.id = ?1 LIMIT 2");
@@ -172,6 +175,7 @@ static int find_subject(struct store *store, int64_t notice, struct subject *out
 		out->conversation = column_int(&query, 1);
 		out->is_closed = column_int(&query, 2) != 0;
 		out->has_ended = column_int(&query, 3) != 0;
+		out->has_newer = column_int(&query, 4) != 0;
 	}
 	statement_end(&query);
 	if (status < 0)
@@ -241,6 +245,9 @@ static enum care_result judge(enum action action, const struct subject *subject,
 		return CARE_CLOSED;
 	if (subject->has_ended && action == ACTION_SNOOZE)
 		return CARE_ENDED;
+	/* Whoever closes what he was told of does not know of what was asked since. */
+	if (subject->has_ended && subject->has_newer && action == ACTION_CLOSE)
+		return CARE_NEWER;
 	return CARE_DONE;
 }
 

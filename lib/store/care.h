@@ -53,6 +53,7 @@ enum care_result {
 	CARE_USED,    /* this was done before */
 	CARE_CLOSED,  /* the conversation is closed: nothing to close or to snooze */
 	CARE_ENDED,   /* the wait has ended: nothing to snooze */
+	CARE_NEWER,   /* the wait has ended, and another began that it did not tell of */
 };
 
 struct care_outcome {

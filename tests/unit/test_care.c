@@ -324,6 +324,11 @@ static void what_would_be_in_vain_is_said(void **state)
 	         0);
 	assert_int_equal(act(ACTION_TAKE_OVER, of_closed, BOSS, NOW + 9), CARE_DONE);
 	owner_is(closed.conversation, BOSS, true);
+	/* Of what is asked anew that alert did not tell. */
+	ask(fixture.store, "<3@x>", CUSTOMER, answered.conversation, NOW + 6);
+	assert_int_equal(act(ACTION_CLOSE, of_answered, JANE, NOW + 9), CARE_NEWER);
+	assert_int_equal(running(answered.conversation), 1);
+	answer(fixture.store, "<b@x>", answered.conversation, NOW + 7);
 	assert_int_equal(act(ACTION_CLOSE, of_answered, JANE, NOW + 9), CARE_DONE);
 }
 
