@@ -28,6 +28,8 @@
 
 #define INTRODUCE_MS 1000 /* to wait for the write lock; what fails is tried at the next look */
 
+#define SET_BACK_S 60 /* by which the clock must go back to have been wrong before */
+
 #define REMIND_S 3600 /* between two log lines about the same trouble */
 
 struct due {
@@ -44,6 +46,7 @@ struct due {
 	bool is_replan_wanted;
 	bool is_idle;    /* nothing was left to do at this version of the store, before next_at */
 	int64_t version; /* of the store */
+	int64_t seen_at; /* what the clock said last */
 	int64_t next_at;
 	struct error trouble; /* the last that was logged, ERROR_NONE: all is well */
 	int64_t trouble_at;
@@ -207,7 +210,7 @@ static int create_notices(struct due *due, int64_t now, struct error *err)
 
 static int replan(struct due *due, struct error *err)
 {
-	if (store_replan_all(due->sending.store, sending_write_deadline(), err) < 0)
+	if (store_replan_all(due->sending.store, time(NULL), sending_write_deadline(), err) < 0)
 		return -1;
 	due->is_replan_wanted = false;
 	due->is_idle = false;
@@ -254,6 +257,13 @@ static int work(struct due *due, struct error *err)
 		                 due->sending.config->store);
 	if (!due->is_introduced)
 		introduce(due);
+	if (now < due->seen_at - SET_BACK_S) {
+		log_warning("the clock went back by %lld s: all is planned anew",
+		            (long long)(due->seen_at - now));
+		digests_release(&due->digests);
+		due->is_replan_wanted = true;
+	}
+	due->seen_at = now;
 	if (notices_save(&due->notices, &due->sending, err) < 0 ||
 	    letters_save(&due->letters, &due->sending, err) < 0 ||
 	    (due->is_replan_wanted && replan(due, err) < 0) ||

@@ -138,16 +138,33 @@ int store_plan_waits(struct store *store, const struct planned_wait *waits, size
 	return transaction_commit(store, err);
 }
 
-int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err)
+static int replan(struct store *store, int64_t now, struct error *err)
 {
-	struct statement update;
+	static const char *const changes[] = {
+		"UPDATE wait SET due_at = NULL WHERE ?1 > 0 AND due_at IS NOT NULL AND" IS_RUNNING,
+		"UPDATE notice SET leased_until = ?1 WHERE state = 'open' AND leased_until > ?1 + ?2",
+		"UPDATE letter SET leased_until = ?1 WHERE state = 'open' AND leased_until > ?1 + ?2",
+	};
 
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct statement update;
+
+		statement_begin(&update, store, changes[i]);
+		bind_int(&update, 1, now);
+		if (i > 0)
+			bind_int(&update, 2, LEASE_MOST_S);
+		if (statement_run(&update, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int store_replan_all(struct store *store, int64_t now, int64_t deadline_ms, struct error *err)
+{
 	store->doing = "plan all waits anew";
 	if (transaction_begin(store, deadline_ms, err) < 0)
 		return -1;
-	statement_begin(&update, store,
-	                "UPDATE wait SET due_at = NULL WHERE due_at IS NOT NULL AND" IS_RUNNING);
-	if (statement_run(&update, err) < 0) {
+	if (replan(store, now, err) < 0) {
 		transaction_rollback(store);
 		return -1;
 	}
@@ -156,7 +173,7 @@ int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err
 
 /*
  * Unless somebody snoozed it since it was listed: then it is unplanned.  Who is reminded at the end
- * of a snooze passes no level.
+ * of a snooze passes no level, but was due.
  */
 static int move_wait(struct store *store, const struct planned_wait *wait, int64_t now,
                      struct error *err)
@@ -164,7 +181,8 @@ static int move_wait(struct store *store, const struct planned_wait *wait, int64
 	struct statement update;
 
 	statement_begin(&update, store,
-	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND level <= ?2"
+	                "UPDATE wait SET level = ?2, due_at = ?3 WHERE id = ?1 AND"
+	                " (level < ?2 OR (level = ?2 AND due_at <= ?4))"
 	                " AND" IS_RUNNING " AND NOT EXISTS (SELECT 1 FROM conversation s"
 	                " WHERE s.id = wait.conversation AND s.snoozed_until > ?4)");
 	bind_int(&update, 1, wait->wait);
@@ -398,11 +416,13 @@ static int create_digest(struct store *store, const char *account, int64_t day,
 
 	if (found < 0)
 		return -1;
-	if (found > 0 && last >= day)
+	if (found > 0 && last >= day && last <= day + 1)
 		return 0;
 	if (set_digest_day(store, account, day, err) < 0)
 		return -1;
-	return found == 0 ? 0 : create_notices(store, levels, count, NULL, 0, now, notices, err);
+	return found == 0 || last > day
+	               ? 0
+	               : create_notices(store, levels, count, NULL, 0, now, notices, err);
 }
 
 int store_create_digest(struct store *store, const char *account, int64_t day,

@@ -51,8 +51,14 @@ void planned_waits_free(struct planned_wait *waits, size_t count);
 /* Set level and due_at of these waits, if they still run. */
 int store_plan_waits(struct store *store, const struct planned_wait *waits, size_t count,
                      int64_t deadline_ms, struct error *err) MUST_CHECK;
-/* Make every running wait unplanned: levels have changed. */
-int store_replan_all(struct store *store, int64_t deadline_ms, struct error *err) MUST_CHECK;
+/*
+ * Make every running wait unplanned: levels have changed, or the clock was set.  Notices and
+ * letters that rest for over LEASE_MOST_S from now on, which only another clock wanted, rest no
+ * longer.
+ */
+#define LEASE_MOST_S (2 * 86400)
+int store_replan_all(struct store *store, int64_t now, int64_t deadline_ms,
+                     struct error *err) MUST_CHECK;
 
 /* One passed level of one wait for one recipient. */
 struct passed_level {
@@ -85,8 +91,9 @@ int store_digest_day(struct store *store, const char *account, int64_t *day_out,
 
 /*
  * One transaction that creates notices as store_create_notices() does and remembers
- * that the account's digest of that day was; it does nothing if that of the day or of a later one
- * was already.  An account without any before begins on the day: nothing is created.
+ * that the account's digest of that day was; it does nothing if that of the day or of the next one
+ * was already.  An account without any before begins on the day, and so does one whose last day is
+ * one that a wrong clock said: nothing is created.
  * levels: one for each (wait, recipient), none if nobody waits.
  */
 int store_create_digest(struct store *store, const char *account, int64_t day,

@@ -170,7 +170,7 @@ static void the_waits_of_a_closed_conversation_are_over(void **state)
 	expect_due(9000, 10, NULL, 0);
 	assert_true(next_due(fixture.store) == DUE_NEVER);
 	plan(fixture.store, unplanned.wait, 0, 2000);
-	OK(store_replan_all(fixture.store, in_five_seconds(), err));
+	OK(store_replan_all(fixture.store, 5000, in_five_seconds(), err));
 	set_closed(fixture.store, planned.conversation, false);
 	expect_unplanned(10, NULL, 0);
 
@@ -211,7 +211,7 @@ static void planning_anew_makes_running_waits_unplanned(void **state)
 	plan(fixture.store, never.wait, 2, DUE_NEVER);
 	plan(fixture.store, ended.wait, 0, 2000);
 	answer(fixture.store, "<a@x>", ended.conversation, 1500);
-	OK(store_replan_all(fixture.store, in_five_seconds(), err));
+	OK(store_replan_all(fixture.store, 5000, in_five_seconds(), err));
 	expect_unplanned(10, expected, 2);
 }
 

@@ -94,6 +94,9 @@ static void a_digest_is_once_a_day(void **state)
 		{"after many days once", "Sales", 110, 2, 0},
 		{"another account begins by itself", "Support", 110, 2, 0},
 		{"and comes the day after", "Support", 111, 3, 0},
+		{"of a day that a wrong clock says", "Sales", 9000, 4, 0},
+		{"none comes when it is right again", "Sales", 112, 4, 0},
+		{"but the day after", "Sales", 113, 5, 0},
 	};
 
 	(void)state;
@@ -107,6 +110,29 @@ static void a_digest_is_once_a_day(void **state)
 		                       in_five_seconds(), err));
 		if (number(fixture.store, "SELECT count(*) FROM notice") != rows[i].notices)
 			fail_msg("%s", rows[i].sentence);
+	}
+}
+
+/* What a clock a year ahead put off is due again when it is right, and not what rests for hours. */
+static void no_rest_outlasts_the_clock_that_wanted_it(void **state)
+{
+	struct waiting waiting = ask(fixture.store, "<1@x>", CUSTOMER, 0, 1000);
+	static const struct {
+		int64_t until, expected;
+	} rows[] = {{5000 + 3600, 5000 + 3600},
+	            {5000 + LEASE_MOST_S, 5000 + LEASE_MOST_S},
+	            {5000 + LEASE_MOST_S + 1, 5000},
+	            {5000 + INT64_C(365) * 86400, 5000}};
+
+	(void)state;
+	pass(fixture.store, waiting.wait, 0, JANE, 4000);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t notice = number(fixture.store, "SELECT id FROM notice");
+
+		OK(store_retry_notice(fixture.store, notice, rows[i].until, in_five_seconds(),
+		                      err));
+		OK(store_replan_all(fixture.store, 5000, in_five_seconds(), err));
+		count_is(fixture.store, "SELECT leased_until FROM notice", (int)rows[i].expected);
 	}
 }
 
@@ -136,6 +162,7 @@ int main(void)
 		TEST(what_is_told_later_waits_for_one_moment),
 		TEST(nothing_joins_a_notice_that_was_taken),
 		TEST(a_digest_is_once_a_day),
+		TEST(no_rest_outlasts_the_clock_that_wanted_it),
 		TEST(who_waits_in_an_account),
 	};
 

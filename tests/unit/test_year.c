@@ -202,7 +202,8 @@ static void live(struct told_list *list)
 		}
 		if (!is_down[m] && config != config_at[m]) {
 			if (levels_differ(&configs[config], &configs[(int)config_at[m]]))
-				OK(store_replan_all(fixture.store, in_five_seconds(), err));
+				OK(store_replan_all(fixture.store, BEGIN + 60 * (int64_t)m,
+				                    in_five_seconds(), err));
 			config = config_at[m];
 			next_at = 0;
 		}
