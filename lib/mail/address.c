@@ -10,6 +10,7 @@
 #include "lib/mail/idn.h"
 #include "lib/mail/phrase.h"
 #include "lib/mail/scan.h"
+#include "lib/mail/subject.h"
 
 /* dot-atom or, since such addresses are in use, dots in any place. */
 static bool is_plain_local(const char *local, size_t length)
@@ -65,7 +66,8 @@ static int append_domain(struct buffer *out, const char *domain, size_t length)
 			    (!phrase_is_atext(domain[i]) && domain[i] != '.' && domain[i] != ':'))
 				return -1;
 		}
-	} else if (!is_dot_atom(domain, length)) {
+	} else if (!is_dot_atom(domain, length) || memchr(domain, '?', length) != NULL) {
+		/* `?=` is the end of an encoded word. */
 		return -1;
 	}
 	return idn_append_ascii(out, domain, length);
@@ -141,6 +143,22 @@ static void drop_route(const char **text, size_t *length)
 		return;
 	*length -= (size_t)(colon + 1 - *text);
 	*text = colon + 1;
+}
+
+/* The scheme of a link, which some clients leave in front of the address: `<mailto:jane@example.com>`. */
+static void drop_scheme(const char **text, size_t *length)
+{
+	static const char *const schemes[] = {"mailto:", "smtp:"};
+
+	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+		size_t scheme_length = strlen(schemes[i]);
+
+		if (*length > scheme_length && strncasecmp(*text, schemes[i], scheme_length) == 0) {
+			*text += scheme_length;
+			*length -= scheme_length;
+			return;
+		}
+	}
 }
 
 /* Read one addr-spec: a heap string, or NULL if it is none. */
@@ -283,6 +301,7 @@ static void read_angle(struct reader *reader)
 	length = inner.at - begin - 1;
 	scan->at = inner.at + 1;
 	drop_route(&text, &length);
+	drop_scheme(&text, &length);
 	address = read_addr_spec(text, length, true);
 	if (address == NULL)
 		return;
@@ -323,13 +342,11 @@ static bool skip_literal(struct scan *scan)
 	return true;
 }
 
-void address_list_parse(struct address_list *list, const char *value, size_t length,
-                        size_t max_count)
+static void read_list(struct address_list *list, const char *value, size_t length, size_t max_count)
 {
 	struct reader reader = {.scan = {.bytes = value, .length = length}, .list = list};
 	struct scan *scan = &reader.scan;
 
-	memset(list, 0, sizeof *list);
 	while (scan->at < length && list->count < max_count) {
 		char c = value[scan->at];
 
@@ -347,6 +364,42 @@ void address_list_parse(struct address_list *list, const char *value, size_t len
 	}
 	if (list->count < max_count)
 		finish_mailbox(&reader);
+}
+
+/* Is a value made of encoded words (RFC 2047) and nothing else? */
+static bool is_encoded(const char *value, size_t length)
+{
+	size_t at = 0;
+	bool has_word = false;
+
+	while (at < length) {
+		size_t begin = at;
+
+		while (at < length && !scan_is_blank(value[at]))
+			at++;
+		if (at > begin) {
+			if (at - begin < 6 || memcmp(value + begin, "=?", 2) != 0 ||
+			    memcmp(value + at - 2, "?=", 2) != 0)
+				return false;
+			has_word = true;
+		}
+		at++;
+	}
+	return has_word;
+}
+
+void address_list_parse(struct address_list *list, const char *value, size_t length,
+                        size_t max_count)
+{
+	memset(list, 0, sizeof *list);
+	if (is_encoded(value, length)) {
+		char *text = subject_decode(value, length, HEADER_VALUE_MAX);
+
+		read_list(list, text, strlen(text), max_count);
+		free(text);
+	}
+	if (list->count == 0)
+		read_list(list, value, length, max_count);
 }
 
 void address_list_release(struct address_list *list)

@@ -8,7 +8,9 @@
  * Address lists of header fields (RFC 5322 3.4) and envelope addresses, as they
  * are found and not as they should be: iterative, in one pass, never failing.
  * What cannot be read as an address is left out; groups are flattened; comments
- * are skipped at any depth; an obsolete route is dropped.
+ * are skipped at any depth; an obsolete route is dropped, and so is `mailto:` or
+ * `smtp:` within the brackets.  A list that is one encoded word or several as a
+ * whole, which RFC 2047 5 forbids and programs write, is read decoded.
  */
 
 #define ADDRESS_MAX_BYTES 320 /* 64 + 1 + 255 (RFC 5321 4.5.3.1), longer ones are left out */
