@@ -62,7 +62,8 @@ static void record_failures(struct plan *plan, const struct mail *mail)
 		plan->failures[i] = (struct record_failure){.recipient = recipient->address,
 		                                            .action = recipient->action,
 		                                            .status = recipient->status,
-		                                            .diagnostic = recipient->diagnostic};
+		                                            .diagnostic = recipient->diagnostic,
+		                                            .original = recipient->original};
 	}
 	record->failures = plan->failures;
 	record->failure_count = report->recipient_count;

@@ -216,7 +216,7 @@ static bool names_recipient(const struct look *look)
 
 /*
  * The less a sender's name says, the more must the text: shops write of deliveries
- * too.
+ * too, and people from such addresses quote what they were sent.
  */
 static bool is_undelivered_text(const struct look *look)
 {
@@ -234,11 +234,10 @@ static bool is_undelivered_text(const struct look *look)
 	has_refusal = undelivered_has_refusal(look->words);
 	if (look->is_null || look->sender == SENDER_DAEMON)
 		return has_subject || is_text || has_refusal || look->has_returned;
-	if (look->sender == SENDER_POSTMASTER)
-		return has_subject || has_refusal || look->has_returned ||
-		       undelivered_is_form(look->words) || (is_text && names_recipient(look));
-	return (is_text || has_refusal) && (has_subject || undelivered_is_form(look->words)) &&
-	       names_recipient(look);
+	if (!has_subject)
+		return false;
+	return look->sender == SENDER_POSTMASTER ||
+	       ((is_text || has_refusal) && names_recipient(look));
 }
 
 /*
@@ -418,6 +417,7 @@ void classification_release(struct classification *classification)
 		free(classification->fields[i].value);
 	for (size_t i = 0; i < classification->recipient_count; i++) {
 		free(classification->recipients[i].address);
+		free(classification->recipients[i].original);
 		free(classification->recipients[i].diagnostic);
 	}
 	free(classification->recipients);

@@ -38,6 +38,7 @@ struct envelope_facts {
 /* One recipient of a delivery report (RFC 3464 2.3). */
 struct report_recipient {
 	char *address;    /* Final-Recipient or Original-Recipient, "" if not said */
+	char *original;   /* Original-Recipient if address is another, or NULL */
 	char action[16];  /* failed, delayed, delivered, relayed, expanded; lower case */
 	char status[12];  /* "5.1.1" (RFC 3463) or "" */
 	char *diagnostic; /* one line, at most 500 bytes, or "" */

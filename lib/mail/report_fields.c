@@ -13,6 +13,7 @@
 struct group {
 	char *final;
 	char *original;
+	char *actual;                  /* what some write besides: where it went in the end */
 	struct report_recipient facts; /* all but the address */
 };
 
@@ -34,7 +35,9 @@ static const char *action_of_status(const char *status)
 static void finish_group(struct group *group, struct classification *out)
 {
 	struct report_recipient *recipient = NULL;
-	char *address = group->final != NULL ? group->final : group->original;
+	char *address = group->final != NULL      ? group->final
+	                : group->original != NULL ? group->original
+	                                          : group->actual;
 
 	if (address != NULL || group->facts.action[0] != '\0')
 		recipient = report_add_recipient(out, xstrdup(address != NULL ? address : ""));
@@ -48,9 +51,14 @@ static void finish_group(struct group *group, struct classification *out)
 			recipient->diagnostic = group->facts.diagnostic;
 			group->facts.diagnostic = NULL;
 		}
+		if (group->original != NULL && !address_equal(group->original, address)) {
+			recipient->original = group->original;
+			group->original = NULL;
+		}
 	}
 	free(group->final);
 	free(group->original);
+	free(group->actual);
 	free(group->facts.diagnostic);
 	memset(group, 0, sizeof *group);
 }
@@ -109,9 +117,10 @@ static void take_field(struct group *group, struct classification *out, const ch
 		if (group->final != NULL)
 			finish_group(group, out);
 		set_once(&group->final, read_typed_address(value));
-	} else if (strcasecmp(name, "Original-Recipient") == 0 ||
-	           strcasecmp(name, "X-Actual-Recipient") == 0) {
+	} else if (strcasecmp(name, "Original-Recipient") == 0) {
 		set_once(&group->original, read_typed_address(value));
+	} else if (strcasecmp(name, "X-Actual-Recipient") == 0) {
+		set_once(&group->actual, read_typed_address(value));
 	} else if (strcasecmp(name, "Original-Rcpt-To") == 0 ||
 	           strcasecmp(name, "Removal-Recipient") == 0) {
 		finish_group(group, out);

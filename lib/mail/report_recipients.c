@@ -90,6 +90,8 @@ static void merge_words(struct classification *known, struct classification *wor
 			to->address = xstrdup(worded->recipients[i].address);
 		}
 		from = report_find_recipient(worded, to->address);
+		if (from == NULL)
+			from = report_find_recipient(worded, to->original);
 		if (from != NULL)
 			move_reasons(to, from);
 	}

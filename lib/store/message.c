@@ -290,27 +290,49 @@ static int find_reported(struct store *store, const struct record *record, int64
 	               : 0;
 }
 
-/* The outbound message that failed for a recipient, unless the report names it: the newest to him. */
-static int find_failed(struct store *store, int64_t conversation, const struct reported *reported,
-                       const char *recipient, int64_t *message_out, struct error *err)
+/* The outbound message to him: the one that the report names, else the newest. */
+static int find_sent_to(struct store *store, int64_t conversation, const struct reported *reported,
+                        const char *recipient, int64_t *message_out, struct error *err)
 {
+	if (reported->is_named)
+		return find_sent(
+			store, "SELECT message FROM recipient WHERE message = ?1 AND address = ?2",
+			reported->message, recipient, message_out, err);
+	return find_sent(store,
+	                 "SELECT id FROM (SELECT id, received_at FROM"
+	                 " (SELECT id, received_at, direction FROM message"
+	                 " WHERE conversation = ?1"
+	                 " ORDER BY received_at DESC, id DESC LIMIT " LOOKED_AT_MAX ")"
+	                 " WHERE direction = 'out'"
+	                 " ORDER BY received_at DESC, id DESC LIMIT " REPORTED_MAX ")"
+	                 " WHERE EXISTS (SELECT 1 FROM recipient r"
+	                 " WHERE r.message = id AND r.address = ?2)"
+	                 " ORDER BY received_at DESC, id DESC LIMIT 1",
+	                 conversation, recipient, message_out, err);
+}
+
+/*
+ * The outbound message that failed, and for whom: an alias or a list on either side of us
+ * may give him two names, of which we sent to one.
+ */
+static int find_failed(struct store *store, int64_t conversation, const struct reported *reported,
+                       const struct record_failure *failure, int64_t *message_out,
+                       const char **recipient_out, struct error *err)
+{
+	const char *const names[] = {failure->original, failure->recipient};
 	int status = 0;
 
 	*message_out = reported->message;
+	*recipient_out = failure->recipient != NULL ? failure->recipient : "";
 	if (reported->message == 0)
 		return 0;
-	if (!reported->is_named && recipient[0] != '\0')
-		status = find_sent(store,
-		                   "SELECT id FROM (SELECT id, received_at FROM"
-		                   " (SELECT id, received_at, direction FROM message"
-		                   " WHERE conversation = ?1"
-		                   " ORDER BY received_at DESC, id DESC LIMIT " LOOKED_AT_MAX ")"
-		                   " WHERE direction = 'out'"
-		                   " ORDER BY received_at DESC, id DESC LIMIT " REPORTED_MAX ")"
-		                   " WHERE EXISTS (SELECT 1 FROM recipient r"
-		                   " WHERE r.message = id AND r.address = ?2)"
-		                   " ORDER BY received_at DESC, id DESC LIMIT 1",
-		                   conversation, recipient, message_out, err);
+	for (size_t i = 0; i < 2 && status == 0; i++) {
+		if (names[i] == NULL || names[i][0] == '\0')
+			continue;
+		status = find_sent_to(store, conversation, reported, names[i], message_out, err);
+		if (status > 0)
+			*recipient_out = names[i];
+	}
 	return status < 0 ? -1 : 1;
 }
 
@@ -326,8 +348,8 @@ static const char *action_word(const char *action)
 }
 
 static int insert_failure(struct store *store, const struct record *record,
-                          const struct record_failure *failure, int64_t message, int64_t report,
-                          struct error *err)
+                          const struct record_failure *failure, const char *recipient,
+                          int64_t message, int64_t report, struct error *err)
 {
 	struct statement insert;
 	int64_t id;
@@ -337,8 +359,7 @@ static int insert_failure(struct store *store, const struct record *record,
 	                " (id, message, recipient, action, status, diagnostic, reported_by,"
 	                " reported_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 	bind_int(&insert, 2, message);
-	bind_text(&insert, 3, failure->recipient != NULL ? failure->recipient : "",
-	          KEPT_ADDRESS_BYTES);
+	bind_text(&insert, 3, recipient, KEPT_ADDRESS_BYTES);
 	bind_text(&insert, 4, action_word(failure->action), KEPT_WORD_BYTES);
 	bind_text(&insert, 5, failure->status, KEPT_WORD_BYTES);
 	bind_text(&insert, 6, failure->diagnostic, KEPT_LINE_BYTES);
@@ -358,15 +379,16 @@ int failures_add(struct store *store, const struct record *record, int64_t conve
 		return -1;
 	for (size_t i = 0; i < record->failure_count && i < REPORT_RECIPIENTS_MAX; i++) {
 		const struct record_failure *failure = &record->failures[i];
-		const char *recipient = failure->recipient != NULL ? failure->recipient : "";
+		const char *recipient;
 		int64_t message;
-		int found = find_failed(store, conversation, &reported, recipient, &message, err);
+		int found = find_failed(store, conversation, &reported, failure, &message,
+		                        &recipient, err);
 
 		if (found < 0)
 			return -1;
 		if (found == 0)
 			continue;
-		if (insert_failure(store, record, failure, message, report, err) < 0)
+		if (insert_failure(store, record, failure, recipient, message, report, err) < 0)
 			return -1;
 		if (strcmp(action_word(failure->action), "failed") == 0 &&
 		    wait_resume(store, record->config, message, recipient, record->received_at,

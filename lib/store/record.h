@@ -36,6 +36,7 @@ struct record_failure {
 	const char *action;
 	const char *status;
 	const char *diagnostic;
+	const char *original; /* who it was sent to, if the report calls him that too; or NULL */
 };
 
 /* What is to be recorded. All strings are borrowed for the call; NULL is "not there". */

@@ -99,7 +99,7 @@ static inline void answer(struct store *store, const char *msgid, int64_t conver
 static inline void bounce(struct store *store, const char *msgid, const char *original,
                           int64_t conversation, int64_t at)
 {
-	const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", NULL};
+	const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", NULL, NULL};
 	struct record record = record_of(msgid, at);
 	struct recorded recorded;
 

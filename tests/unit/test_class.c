@@ -17,6 +17,11 @@
 	"Final-Recipient: rfc822; customer@example.org\nAction: failed\n--b\n"                     \
 	"Content-Type: message/rfc822\n\nMessage-ID: <1@company.test>\n\nHello\n--b--\n"
 
+#define QUOTED_BOUNCE                                                                              \
+	"When I write to sales I get: A message that you sent could not be delivered to one or\n"  \
+	"more of its recipients. The following address(es) failed:\n\n  sales@company.test\n"      \
+	"    550 5.1.1 User unknown\n\nCan you help?\n"
+
 /* Rows of which each looks like the class of a neighbour. */
 static const struct {
 	const char *name;
@@ -175,6 +180,24 @@ static const struct {
 	{"a postmaster who writes as a person", false,
          "From: postmaster@example.org\nSubject: Your question\n\nWe have looked at it.\n", "human",
          "none"},
+	{"a postmaster with the subject of a bounce", false,
+         "From: postmaster@example.org\nSubject: Undeliverable: Your offer\n\nx\n", "bounce",
+         "undelivered-text"},
+	{"a customer of such an address who quotes a bounce", false,
+         "From: postmaster@example.org\nSubject: Problem\n\n" QUOTED_BOUNCE, "human", "none"},
+	{"one whose address programs use", false,
+         "From: Customer <mail@example.org>\nSubject: Problem\n\n" QUOTED_BOUNCE, "human", "none"},
+	{"one whose name programs use", false,
+         "From: Mail Server Team <jane@example.org>\nSubject: Problem\n\n" QUOTED_BOUNCE, "human",
+         "none"},
+	{"a customer who attaches what came back", false,
+         "From: admin@example.org\nSubject: Problem\nContent-Type: multipart/mixed; "
+         "boundary=b\n\n--b\n\n" QUOTED_BOUNCE "--b\nContent-Type: message/rfc822\n\n"
+         "Subject: Order\n\nx\n--b--\n",
+         "human", "none"},
+	{"the same words from the null sender", true,
+         "From: mail@example.org\nSubject: Problem\n\n" QUOTED_BOUNCE, "bounce",
+         "undelivered-text"},
 	{"a postmaster who answers and quotes", false,
          "From: postmaster@example.org\nSubject: Re: mail\n\n> My mail could not be delivered\n",
          "human", "none"},

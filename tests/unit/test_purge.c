@@ -77,7 +77,7 @@ static int64_t tell_whole_story(int number, int64_t at)
 	record.from = "";
 	record.starts_wait = false;
 	record.match.report_conversation = waiting.conversation;
-	record.failures = &(const struct record_failure){CUSTOMER, "delayed", "4.1.1", NULL};
+	record.failures = &(const struct record_failure){CUSTOMER, "delayed", "4.1.1", NULL, NULL};
 	record.failure_count = 1;
 	record.original_msgid = reply;
 	record.names = names;

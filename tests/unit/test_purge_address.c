@@ -107,7 +107,8 @@ static void write_to(const char *msgid, const char *to, int64_t conversation)
 /* What she wrote to him comes back. */
 static void come_back(const char *msgid, const char *original, int64_t conversation)
 {
-	const struct record_failure failure = {BOB, "failed", "5.1.1", "no bob@EXAMPLE.org here"};
+	const struct record_failure failure = {BOB, "failed", "5.1.1", "no bob@EXAMPLE.org here",
+	                                       NULL};
 	struct record record = record_of(msgid, 1200);
 	struct recorded recorded;
 

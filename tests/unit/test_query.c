@@ -30,8 +30,8 @@ static void add(const char *msgid, int64_t at, const char *from, const char *acc
 static void add_bounce(int64_t conversation, int64_t at)
 {
 	const struct record_failure failures[] = {
-		{"nobody@example.org", "failed", "5.1.1", "550 no such user"},
-		{"slow@example.org", "delayed", "4.4.1", NULL},
+		{"nobody@example.org", "failed", "5.1.1", "550 no such user", NULL},
+		{"slow@example.org", "delayed", "4.4.1", NULL, NULL},
 	};
 	struct record record = record_of("<bounce@example.org>", at);
 	struct recorded recorded;

@@ -91,7 +91,8 @@ static void a_bounce_of_what_we_did_not_send_marks_nothing_of_ours(void **state)
 	record_ok(fixture.store, &record, &recorded);
 	recorded_release(&recorded);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct record_failure failure = {"gone@company.test", "failed", "5.1.1", ""};
+		const struct record_failure failure = {"gone@company.test", "failed", "5.1.1", "",
+		                                       NULL};
 		char msgid[20];
 
 		snprintf(msgid, sizeof(msgid), "<report-%zu@x>", i);
@@ -140,7 +141,7 @@ static void a_report_without_an_id_looks_at_the_newest_two_hundred(void **state)
 		recorded_release(&recorded);
 	}
 	for (size_t i = 0; i < 4; i++)
-		failures[i] = (struct record_failure){failed[i], "failed", "5.1.1", ""};
+		failures[i] = (struct record_failure){failed[i], "failed", "5.1.1", "", NULL};
 	record = record_of("<report@x>", 3000);
 	record.class = CLASS_BOUNCE;
 	record.starts_wait = false;

@@ -241,7 +241,7 @@ static void an_answer_that_comes_once_a_recipient_answers_each(void **state)
 /* A report of that number, of a message to Bob. Returns how many wait again. */
 static int bounce(struct store *store, int number, const char *original, int64_t conversation)
 {
-	const struct record_failure failure = {BOB, "failed", "5.2.2", "mailbox full"};
+	const struct record_failure failure = {BOB, "failed", "5.2.2", "mailbox full", NULL};
 	struct recorded recorded;
 	struct record record;
 	char msgid[40];

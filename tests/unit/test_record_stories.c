@@ -33,7 +33,7 @@ struct step {
 	bool opens_none;   /* of mail that is not ours if nothing matches */
 	bool closes_first; /* conversation 1 is closed by hand before */
 	bool pins_first;   /* its owner is pinned */
-	const char *failed, *action, *original;
+	const char *failed, *also_failed, *action, *original;
 
 	enum match_reason match;
 	int conversation; /* that it is found in; 0: a new one */
@@ -256,6 +256,35 @@ static const struct story stories[] = {
 	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE, .ended = 1},
 	  {BOUNCE, .msgid = "<b@x>", .report_token = 1, .failed = OTHER, .original = "<a@x>",
 	   .match = MATCH_REPORT, .conversation = 1, .owner_then = JANE}}},
+	{"a bounce that names whom it was sent to beside the mailbox behind him",
+	 {ASKS,
+	  {FROM_JANE, .msgid = "<a@x>", .to = {CUSTOMER, OTHER}, .in_reply_to = "<q@x>",
+	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE, .ended = 1},
+	  {BOUNCE, .msgid = "<b@x>", .report_token = 1, .failed = "mbox17@backend.example.org",
+	   .also_failed = "Customer@example.org", .original = "<a@x>", .match = MATCH_REPORT,
+	   .conversation = 1, .owner_then = JANE, .resumed = 1, .waiting = 1, .since = 1}}},
+	{"the same without the id of the message",
+	 {ASKS,
+	  {FROM_JANE, .msgid = "<a@x>", .to = {CUSTOMER}, .in_reply_to = "<q@x>",
+	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE, .ended = 1},
+	  {FROM_JANE, .msgid = "<a2@x>", .to = {OTHER}, .in_reply_to = "<q@x>",
+	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE},
+	  {BOUNCE, .msgid = "<b@x>", .report_token = 1, .failed = "mbox17@backend.example.org",
+	   .also_failed = CUSTOMER, .match = MATCH_REPORT, .conversation = 1, .owner_then = JANE,
+	   .resumed = 1, .waiting = 1, .since = 1}}},
+	{"a bounce of a list that was opened before us names who is on it",
+	 {ASKS,
+	  {FROM_JANE, .msgid = "<a@x>", .to = {CUSTOMER}, .in_reply_to = "<q@x>",
+	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE, .ended = 1},
+	  {BOUNCE, .msgid = "<b@x>", .report_token = 1, .failed = CUSTOMER,
+	   .also_failed = "buyers@company.test", .original = "<a@x>", .match = MATCH_REPORT,
+	   .conversation = 1, .owner_then = JANE, .resumed = 1, .waiting = 1, .since = 1}}},
+	{"mail to another that was passed on to him leaves his wait ended",
+	 {ASKS,
+	  {FROM_JANE, .msgid = "<a@x>", .to = {CUSTOMER, OTHER}, .in_reply_to = "<q@x>",
+	   .match = MATCH_IN_REPLY_TO, .conversation = 1, .owner_then = JANE, .ended = 1},
+	  {BOUNCE, .msgid = "<b@x>", .report_token = 1, .failed = CUSTOMER, .also_failed = OTHER,
+	   .original = "<a@x>", .match = MATCH_REPORT, .conversation = 1, .owner_then = JANE}}},
 	{"a bounce that names neither message nor recipient means the newest outbound one",
 	 {ASKS,
 	  {FROM_JANE, .msgid = "<a@x>", .to = {CUSTOMER}, .in_reply_to = "<q@x>",
@@ -366,7 +395,7 @@ static void perform(const struct stage *stage, const struct step *step, struct r
 	const char *names[3];
 	char own_id[32];
 	struct record_failure failure = {step->failed, step->action ? step->action : "failed",
-	                                 "5.1.1", "550 no such user"};
+	                                 "5.1.1", "550 no such user", step->also_failed};
 	bool is_human = step->class == CLASS_HUMAN;
 	struct record record = {
 		.direction = step->direction,

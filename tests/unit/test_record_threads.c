@@ -136,7 +136,7 @@ static struct recorded write_inside(const char *msgid, const char *from, const c
 static struct recorded bounce(const char *msgid, const char *original, const struct match_id *ids,
                               size_t id_count, int64_t conversation, int64_t at)
 {
-	static const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", "gone"};
+	static const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", "gone", NULL};
 	struct record record = record_of(msgid, at);
 
 	record.class = CLASS_BOUNCE;

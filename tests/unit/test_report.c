@@ -277,6 +277,59 @@ static void reports_say_what_they_speak_of(void **state)
 	}
 }
 
+static void a_recipient_may_have_two_names(void **state)
+{
+	static const struct {
+		const char *name, *fields, *address, *original;
+	} rows[] = {
+		{"an alias",
+	         "Original-Recipient: rfc822;Customer@example.org\n"
+	         "Final-Recipient: rfc822;mbox17@b.example.org\n",
+	         "mbox17@b.example.org", "Customer@example.org"},
+		{"in the other order, and who it was in the end",
+	         "Final-Recipient: rfc822;mbox17@b.example.org\n"
+	         "X-Actual-Recipient: rfc822;x@b.example.org\n"
+	         "Original-Recipient: rfc822;customer@example.org\n",
+	         "mbox17@b.example.org", "customer@example.org"},
+		{"both the same",
+	         "Original-Recipient: rfc822;Customer@example.org\n"
+	         "Final-Recipient: rfc822;customer@example.org\n",
+	         "customer@example.org", NULL},
+		{"of one that cannot be read nothing is kept",
+	         "Original-Recipient: x400;/S=customer/\n"
+	         "Final-Recipient: rfc822;customer@example.org\n",
+	         "customer@example.org", NULL},
+		{"only the one in the end", "X-Actual-Recipient: rfc822;customer@example.org\n",
+	         "customer@example.org", NULL},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct classification found;
+		const char *original;
+		char *raw = xasprintf(
+			"Content-Type: multipart/report; boundary=b; "
+			"report-type=delivery-status\n\n--b\nContent-Type: text/plain\n\n"
+			"<customer@example.org>: mailbox full\n--b\n"
+			"Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+			"%sAction: failed\n--b--\n",
+			rows[i].fields);
+
+		classify_raw(raw, true, &found);
+		assert_int_equal(found.recipient_count, 1);
+		original = found.recipients[0].original;
+		if (strcmp(found.recipients[0].address, rows[i].address) != 0)
+			fail_msg("%s: found %s", rows[i].name, found.recipients[0].address);
+		if ((original == NULL) != (rows[i].original == NULL) ||
+		    (original != NULL && strcmp(original, rows[i].original) != 0))
+			fail_msg("%s: found original %s", rows[i].name, original);
+		/* The words may use either name. */
+		assert_string_equal(found.recipients[0].diagnostic, "mailbox full");
+		classification_release(&found);
+		free(raw);
+	}
+}
+
 static void what_a_report_says_is_limited(void **state)
 {
 	static const char start[] =
@@ -395,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(postfix_bounces_are_read_completely),
 		cmocka_unit_test(reports_say_what_they_speak_of),
+		cmocka_unit_test(a_recipient_may_have_two_names),
 		cmocka_unit_test(complaints_and_receipts_have_fields),
 		cmocka_unit_test(tokens_are_found_in_plain_words),
 		cmocka_unit_test(the_status_is_that_of_what_failed),

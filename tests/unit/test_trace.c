@@ -25,7 +25,7 @@ static int set_up(void **state)
 {
 	static const char *const recipients[] = {"customer@example.org"};
 	static const struct record_failure failures[] = {
-		{"customer@example.org", "failed", "5.1.1", "550 no such user"}};
+		{"customer@example.org", "failed", "5.1.1", "550 no such user", NULL}};
 	struct record record = record_of("<question@example.org>", 1000);
 
 	(void)state;

@@ -114,7 +114,7 @@ static struct recorded answer(const char *msgid, int64_t conversation, int64_t a
 static struct recorded bounce(const char *msgid, const char *original, int64_t conversation,
                               int64_t at)
 {
-	const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", "no such user"};
+	const struct record_failure failure = {CUSTOMER, "failed", "5.1.1", "no such user", NULL};
 	struct record record = record_of(msgid, at);
 
 	record.config = &config;
