@@ -44,7 +44,8 @@ static bool has_vanished(const struct session *session, const struct uidl_row *k
 	const struct todo_options options = {.leave_s = session->job->account->leave_s,
 	                                     .now = session->started_at};
 
-	return session->drop.is_chosen && session->job->earlier->succeeded_at > 0 &&
+	return session->drop.is_chosen && session->listing.unusable_count == 0 &&
+	       session->job->earlier->succeeded_at > 0 &&
 	       todo_is_all_gone(&session->listing, known, known_count, &options);
 }
 

@@ -1,5 +1,6 @@
 #include "fetcher/poll.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -46,6 +47,8 @@ static int sign_in(struct session *session, struct error *err)
 	if (session->pop3 == NULL)
 		return -1;
 	session->result->login_delay_s = pop3_login_delay_s(session->pop3);
+	if (session->is_one_by_one)
+		pop3_forbid_pipelining(session->pop3);
 	session->batch.max = pop3_can_pipeline(session->pop3) ? SESSION_BATCH_MAX : 1;
 	return 0;
 }
@@ -104,11 +107,14 @@ static int finish(struct session *session, struct error *err)
 {
 	const char *name = session->job->account->name;
 	struct pop3 *pop3 = session->pop3;
+	const char *words;
 	int rc;
 
 	if (session->delete_count > 0 &&
 	    pop3_delete(pop3, session->deletes, session->delete_count, err) != 0)
 		return -1;
+	session->undeleted = pop3_refused_deletions(pop3, &words);
+	snprintf(session->first_undeleted, sizeof(session->first_undeleted), "%s", words);
 	session->pop3 = NULL; /* pop3_quit() closes it */
 	rc = pop3_quit(pop3, err);
 	if (rc != 0 && session->delete_count > 0)
@@ -116,7 +122,7 @@ static int finish(struct session *session, struct error *err)
 		return error_prefix(err, "deletions may not have been made");
 	if (rc != 0)
 		log_warning("fetch %s: %s", name, err->text);
-	session->result->deleted = session->delete_count;
+	session->result->deleted = session->delete_count - session->undeleted;
 	return 0;
 }
 
@@ -124,6 +130,9 @@ static int forget_gone(struct session *session, struct error *err)
 {
 	const struct todo *todo = &session->todo;
 
+	/* What cannot be told from others for a while is not gone. */
+	if (session->listing.unusable_count > 0)
+		return 0;
 	if (store_forget_uidls(session->job->store, session->job->account->name, todo->gone,
 	                       todo->gone_count, store_clock_ms() + SESSION_RECORD_MS, err) == 0)
 		return 0;
@@ -163,7 +172,7 @@ static int work(struct session *session, struct error *err)
 		if (session_flush(session, &cause) != 0)
 			log_warning("fetch %s: up to %zu messages will come twice: %s",
 			            session->job->account->name, session->batch.count, cause.text);
-		if (note_end(session, -1, err, &cause) != 0)
+		if (!pop3_is_doubtful(session->pop3) && note_end(session, -1, err, &cause) != 0)
 			log_warning("fetch %s: %s", session->job->account->name, cause.text);
 		return -1;
 	}
@@ -176,6 +185,14 @@ static int work(struct session *session, struct error *err)
 		return error_set(err, ERROR_TEMPORARY,
 		                 "the server did not give out %zu of the messages: \"%s\"",
 		                 session->result->unavailable, session->first_refusal);
+	if (session->listing.unusable_count > 0)
+		return error_set(err, ERROR_TEMPORARY,
+		                 "%zu of the messages cannot be told from others: %s",
+		                 session->listing.unusable_count, session->listing.unusable);
+	if (session->undeleted > 0)
+		return error_set(err, ERROR_TEMPORARY,
+		                 "the server did not delete %zu of the messages: %s",
+		                 session->undeleted, session->first_undeleted);
 	if (session->is_resting)
 		return error_set(err, ERROR_TEMPORARY,
 		                 "message %s waits: the last %lld polls that tried it broke off "
@@ -184,13 +201,18 @@ static int work(struct session *session, struct error *err)
 	return 0;
 }
 
-int poll_inbox(const struct poll_job *job, struct poll_result *result, struct error *err)
+static int poll_once(const struct poll_job *job, bool is_one_by_one, struct poll_result *result,
+                     bool *is_doubtful_out, struct error *err)
 {
-	struct session session = {.job = job, .result = result, .started_at = time(NULL)};
+	struct session session = {.job = job,
+	                          .result = result,
+	                          .started_at = time(NULL),
+	                          .is_one_by_one = is_one_by_one};
 	struct uidl_row *known = NULL;
 	size_t known_count = 0;
 	int rc = -1;
 
+	*is_doubtful_out = false;
 	*result = (struct poll_result){0};
 	if (store_list_uidls(job->store, job->account->name, &known, &known_count, err) != 0) {
 		result->is_local_failure = true;
@@ -203,6 +225,7 @@ int poll_inbox(const struct poll_job *job, struct poll_result *result, struct er
 		show_plan(&session);
 	rc = job->is_dry_run ? 0 : work(&session, err);
 out:
+	*is_doubtful_out = rc != 0 && session.pop3 != NULL && pop3_is_doubtful(session.pop3);
 	pop3_close(session.pop3);
 	smtp_free(session.smtp);
 	todo_release(&session.todo);
@@ -211,5 +234,25 @@ out:
 	free(session.old);
 	maildrop_release(&session.drop);
 	uidl_rows_free(known, known_count);
+	return rc;
+}
+
+int poll_inbox(const struct poll_job *job, struct poll_result *result, struct error *err)
+{
+	struct poll_result before;
+	bool is_doubtful;
+	int rc = poll_once(job, false, result, &is_doubtful, err);
+
+	if (rc == 0 || !is_doubtful || result->is_stopped || result->is_local_failure)
+		return rc;
+	/* Where a message ends is only seen if nothing follows it. */
+	log_info("fetch %s: %s; once more, one by one", job->account->name, err->text);
+	before = *result;
+	rc = poll_once(job, true, result, &is_doubtful, err);
+	result->delivered += before.delivered;
+	result->refused += before.refused;
+	result->too_large += before.too_large;
+	result->skipped += before.skipped;
+	result->fresh += before.fresh - poll_left(&before);
 	return rc;
 }

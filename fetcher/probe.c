@@ -205,6 +205,11 @@ static void check_listing(struct trial *trial, struct pop3 *pop3)
 	    "%zu message%s; UIDL yes, PIPELINING %s, TOP %s%s; nothing was retrieved or deleted",
 	    listing.count, listing.count == 1 ? "" : "s", pop3_can_pipeline(pop3) ? "yes" : "no",
 	    pop3_has_top(pop3) ? "yes" : "no", delay);
+	if (listing.unusable_count > 0)
+		say(trial, STATE_WARNING, "inbox",
+		    "These stay in the inbox until the server gives each a UIDL of its own.",
+		    "%zu of the messages cannot be told from others: %s", listing.unusable_count,
+		    listing.unusable);
 	pop3_listing_release(&listing);
 	if (pop3_quit(pop3, &err) != 0)
 		say(trial, STATE_FAILED, "inbox", "Copies would not be deleted there by `leave`.",

@@ -29,6 +29,7 @@ struct session {
 	struct batch batch;
 	int64_t started_at;
 	struct maildrop drop;
+	bool is_one_by_one;    /* no command is sent before the one before is answered */
 	bool is_another;       /* the maildrop is not the one that was known */
 	bool is_unrecorded;    /* something of it changed */
 	bool is_resting;       /* the message at which polls break off is left out of todo.fetch */
@@ -40,7 +41,9 @@ struct session {
 	size_t delete_count;
 	struct uidl_row *old; /* what is left as too old; each uidl is the listing's */
 	size_t old_count;
+	size_t undeleted; /* of these, what the server refused */
 	char first_refusal[128];
+	char first_undeleted[200];
 };
 
 /*

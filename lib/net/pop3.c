@@ -8,8 +8,7 @@
 #include "lib/base/memory.h"
 
 #define COMMAND_MAX_BYTES 1024
-#define CLEAN_BYTES       200 /* of a server's words in an error */
-#define DELETE_BYTES      24  /* of one DELE with its number and CRLF, at most */
+#define DELETE_BYTES      24 /* of one DELE with its number and CRLF, at most */
 
 int pop3_command(struct pop3 *pop3, struct error *err, const char *format, ...)
 {
@@ -38,7 +37,7 @@ int pop3_read_line(struct pop3 *pop3, struct error *err)
 
 int pop3_refuse(struct pop3 *pop3, enum error_kind kind, const char *command, struct error *err)
 {
-	char words[CLEAN_BYTES];
+	char words[POP3_CLEAN_BYTES];
 
 	return error_set(err, kind, "the server answered %s with \"%s\"", command,
 	                 pop3_clean(words, sizeof(words), pop3->line, pop3->line_length));
@@ -98,7 +97,7 @@ static void on_hello_line(void *context, const char *line, size_t length)
 static void explain(const struct hello *hello, const struct connection_attempt *attempt,
                     struct error *err)
 {
-	char words[CLEAN_BYTES];
+	char words[POP3_CLEAN_BYTES];
 
 	if (!attempt->is_refused ||
 	    pop3_parse_status(hello->status, hello->status_length) != POP3_STATUS_ERR)
@@ -217,7 +216,17 @@ void pop3_close(struct pop3 *pop3)
 
 bool pop3_can_pipeline(const struct pop3 *pop3)
 {
-	return pop3->capabilities.has_pipelining;
+	return pop3->capabilities.has_pipelining && !pop3->is_pipelining_forbidden;
+}
+
+void pop3_forbid_pipelining(struct pop3 *pop3)
+{
+	pop3->is_pipelining_forbidden = true;
+}
+
+bool pop3_is_doubtful(const struct pop3 *pop3)
+{
+	return pop3->is_doubtful;
 }
 
 bool pop3_has_top(const struct pop3 *pop3)
@@ -230,13 +239,32 @@ int64_t pop3_login_delay_s(const struct pop3 *pop3)
 	return pop3->capabilities.login_delay_s;
 }
 
-int pop3_check_usable(const struct pop3 *pop3, struct error *err)
+int pop3_check_silent(struct pop3 *pop3, struct error *err)
+{
+	char words[POP3_CLEAN_BYTES];
+	const char *bytes, *end;
+	size_t length;
+
+	(void)connection_has_arrived(pop3->connection);
+	bytes = connection_pending(pop3->connection, &length);
+	if (length == 0)
+		return 0;
+	end = memchr(bytes, '\n', length);
+	if (end != NULL)
+		length = (size_t)(end - bytes);
+	if (length > 0 && bytes[length - 1] == '\r')
+		length--;
+	return error_set(err, ERROR_TEMPORARY, "the server said \"%s\" without being asked",
+	                 pop3_clean(words, sizeof(words), bytes, length));
+}
+
+int pop3_check_usable(struct pop3 *pop3, struct error *err)
 {
 	if (pop3->is_broken)
 		return error_set(err, ERROR_TEMPORARY,
 		                 "%s: the session is unusable after an earlier failure",
 		                 pop3->name);
-	return 0;
+	return pop3_check_silent(pop3, err) == 0 ? 0 : pop3_break(pop3, err);
 }
 
 static int read_deleted(struct pop3 *pop3, unsigned number, struct error *err)
@@ -246,13 +274,11 @@ static int read_deleted(struct pop3 *pop3, unsigned number, struct error *err)
 
 	connection_begin_reply(pop3->connection);
 	status = pop3_read_status(pop3, err);
-	if (status == 1)
-		return 0;
-	if (status == 0) {
+	if (status == 0 && pop3->refused_deletions++ == 0) {
 		snprintf(command, sizeof(command), "DELE %u", number);
-		pop3_refuse(pop3, pop3_refusal_kind(pop3->line, pop3->line_length), command, err);
+		pop3_refuse(pop3, ERROR_TEMPORARY, command, &pop3->first_refusal);
 	}
-	return -1;
+	return status < 0 ? -1 : 0;
 }
 
 int pop3_delete(struct pop3 *pop3, const unsigned *numbers, size_t count, struct error *err)
@@ -276,6 +302,12 @@ int pop3_delete(struct pop3 *pop3, const unsigned *numbers, size_t count, struct
 	}
 	buffer_release(&commands);
 	return result == 0 ? 0 : pop3_break(pop3, err);
+}
+
+size_t pop3_refused_deletions(const struct pop3 *pop3, const char **words_out)
+{
+	*words_out = pop3->first_refusal.text;
+	return pop3->refused_deletions;
 }
 
 int pop3_quit(struct pop3 *pop3, struct error *err)

@@ -18,8 +18,9 @@
 
 #define POP3_MESSAGES_MAX 200000 /* in one mailbox; more is an error that names both numbers */
 #define POP3_UIDL_MAX_BYTES                                                                        \
-	255 /* RFC 1939 says 70, some servers send more; longer ones are an error */
+	255 /* RFC 1939 says 70, some servers send more; longer ones are unusable */
 #define POP3_LINE_MAX_BYTES  1024 /* of a reply; RFC 1939 says 512 */
+#define POP3_UNUSABLE_SIZE   200
 #define POP3_WINDOW_COMMANDS 64
 #define POP3_WINDOW_BYTES    (8 * 1024 * 1024)
 /*
@@ -39,6 +40,13 @@ struct pop3_item {
 struct pop3_listing {
 	struct pop3_item *items; /* by number */
 	size_t count;
+	/*
+	 * What is not among them: messages that cannot be told from others, since UIDL
+	 * does not name them, or by what is empty, longer than POP3_UIDL_MAX_BYTES, not
+	 * printable, or another's too.
+	 */
+	size_t unusable_count;
+	char unusable[POP3_UNUSABLE_SIZE]; /* a sentence about one of them */
 };
 
 /*
@@ -53,12 +61,22 @@ struct pop3 *pop3_open(const struct server *server, struct error *err) MUST_CHEC
 void pop3_close(struct pop3 *pop3);
 
 bool pop3_can_pipeline(const struct pop3 *pop3);
+/* From now on a RETR or TOP is sent only when the one before is answered. */
+void pop3_forbid_pipelining(struct pop3 *pop3);
+/*
+ * Did the session break at a message whose end is in doubt, where only a session without
+ * pipelining can learn more?
+ */
+bool pop3_is_doubtful(const struct pop3 *pop3);
 /* Does the server say that it has TOP (RFC 1939 7)? */
 bool pop3_has_top(const struct pop3 *pop3);
-/* Seconds that the server wants between logins (RFC 2449 6.5), or 0. */
+/* Seconds that the server wants between logins (RFC 2449 6.5), an hour at most, or 0. */
 int64_t pop3_login_delay_s(const struct pop3 *pop3);
 
-/* LIST and UIDL. A server without UIDL, a repeated uidl or number is ERROR_PERMANENT. */
+/*
+ * LIST and UIDL.  ERROR_PERMANENT: a server without UIDL, a mailbox of which no message is
+ * usable, or a listing that cannot be believed, as one that repeats a number.
+ */
 int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct error *err) MUST_CHECK;
 void pop3_listing_release(struct pop3_listing *listing);
 
@@ -86,6 +104,10 @@ struct pop3_receiver {
  * and POP3_WINDOW_BYTES (as claimed) ahead.  max_bytes: of one message that is kept in
  * memory.  0 when every item was answered, or -1 with *err (ERROR_TEMPORARY:
  * the connection is unusable and must be closed).
+ *
+ * A text is never taken for the server's next replies: where its end may be a part of it,
+ * as in one of bare LFs, the message is the receiver's only once the server proved, by
+ * telling its uidl, that it said all of it.
  */
 int pop3_retrieve(struct pop3 *pop3, const struct pop3_item *const *items, size_t count,
                   uint64_t max_bytes, const struct pop3_receiver *receiver,
@@ -99,14 +121,23 @@ int pop3_top(struct pop3 *pop3, const struct pop3_item *const *items, size_t cou
              uint64_t max_bytes, const struct pop3_receiver *receiver,
              struct error *err) MUST_CHECK;
 
-/* DELE these numbers, pipelined. -ERR to one is an error; nothing is deleted before QUIT. */
+/*
+ * DELE these numbers, pipelined.  0 when each was answered, with +OK or -ERR: one that is
+ * refused keeps no other from going.  Nothing is deleted before QUIT.
+ */
 int pop3_delete(struct pop3 *pop3, const unsigned *numbers, size_t count,
                 struct error *err) MUST_CHECK;
+/*
+ * How many of them the server refused.  *words_out gets what it said to the first one, in a
+ * sentence; it is pop3's, so copy it before pop3_quit().
+ */
+size_t pop3_refused_deletions(const struct pop3 *pop3, const char **words_out);
 
 /*
  * QUIT, and close in any case: pop3 is gone afterwards.  0: the server answered
  * +OK.  -1 with ERROR_UNCERTAIN: deletions may or may not have been made.  -1 with
- * ERROR_TEMPORARY: an earlier call had failed, so QUIT was not sent and none was made.
+ * ERROR_TEMPORARY: an earlier call had failed, or the server had said something without
+ * being asked, so QUIT was not sent and none was made.
  */
 int pop3_quit(struct pop3 *pop3, struct error *err) MUST_CHECK;
 

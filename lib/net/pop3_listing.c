@@ -1,5 +1,7 @@
 #include "lib/net/pop3_internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +26,27 @@ static int compare_numbers(const void *a, const void *b)
 static int compare_uidls(const void *a, const void *b)
 {
 	const struct pop3_item *const *left = a, *const *right = b;
+	int order = strcmp((*left)->uidl, (*right)->uidl);
 
-	return strcmp((*left)->uidl, (*right)->uidl);
+	return order != 0 ? order : compare_numbers(*left, *right);
+}
+
+/* What cannot be used is marked by the empty uidl, which no server can give. */
+static bool is_usable(const struct pop3_item *item)
+{
+	return item->uidl[0] != '\0';
+}
+
+/* The first sentence stays. */
+static void PRINTF_LIKE(2, 3) note_unusable(struct pop3_listing *listing, const char *format, ...)
+{
+	va_list args;
+
+	if (listing->unusable[0] != '\0')
+		return;
+	va_start(args, format);
+	vsnprintf(listing->unusable, sizeof(listing->unusable), format, args);
+	va_end(args);
 }
 
 static int not_understood(struct pop3 *pop3, const char *command, struct error *err)
@@ -80,10 +101,12 @@ static int take_uidl_line(struct pop3 *pop3, struct reading *reading, struct err
 {
 	struct pop3_listing *listing = reading->listing;
 	struct pop3_item *item = NULL, key;
-	const char *uidl;
-	size_t length;
+	char words[100];
+	const char *uidl = "";
+	size_t length = 0;
+	int rc = pop3_parse_uidl_line(pop3->line, pop3->line_length, &key.number, &uidl, &length);
 
-	if (pop3_parse_uidl_line(pop3->line, pop3->line_length, &key.number, &uidl, &length) != 0)
+	if (rc < 0)
 		return not_understood(pop3, "UIDL", err);
 	if (listing->count > 0)
 		item = bsearch(&key, listing->items, listing->count, sizeof(key), compare_numbers);
@@ -92,35 +115,61 @@ static int take_uidl_line(struct pop3 *pop3, struct reading *reading, struct err
 		                 key.number);
 	if (item->uidl != NULL)
 		return error_set(err, ERROR_PERMANENT, "UIDL names message %u twice", key.number);
+	if (rc == 1)
+		note_unusable(listing, "message %u has no usable uidl: found \"%s\"", key.number,
+		              pop3_clean(words, sizeof(words), pop3->line, pop3->line_length));
 	item->uidl = xmemdup0(uidl, length);
 	return 0;
 }
 
-static int check_uidls(const struct pop3_listing *listing, struct error *err)
+/* What UIDL names twice tells neither of them: neither is used. */
+static void leave_out_shared(struct pop3_listing *listing)
 {
-	const struct pop3_item **sorted;
-	int result = 0;
-	size_t i;
+	struct pop3_item **sorted = xreallocarray(NULL, listing->count, sizeof(sorted[0]));
+	size_t first, end, i;
 
-	for (i = 0; i < listing->count; i++)
-		if (listing->items[i].uidl == NULL)
-			return error_set(err, ERROR_PERMANENT,
-			                 "LIST names message %u, UIDL does not",
-			                 listing->items[i].number);
-	if (listing->count == 0)
-		return 0;
-	sorted = xreallocarray(NULL, listing->count, sizeof(sorted[0]));
 	for (i = 0; i < listing->count; i++)
 		sorted[i] = &listing->items[i];
 	qsort(sorted, listing->count, sizeof(sorted[0]), compare_uidls);
-	for (i = 1; i < listing->count && result == 0; i++)
-		if (compare_uidls(&sorted[i - 1], &sorted[i]) == 0)
-			result = error_set(err, ERROR_PERMANENT,
-			                   "the uidl \"%.80s\" belongs to message %u and to %u",
-			                   sorted[i]->uidl, sorted[i - 1]->number,
-			                   sorted[i]->number);
+	for (first = 0; first < listing->count; first = end) {
+		end = first + 1;
+		while (end < listing->count && strcmp(sorted[end]->uidl, sorted[first]->uidl) == 0)
+			end++;
+		if (end == first + 1)
+			continue;
+		note_unusable(listing, "the uidl \"%.80s\" belongs to message %u and to %u",
+		              sorted[first]->uidl, sorted[first]->number,
+		              sorted[first + 1]->number);
+		for (i = first; i < end; i++)
+			sorted[i]->uidl[0] = '\0';
+	}
 	free(sorted);
-	return result;
+}
+
+/* Once UIDL ended: keep what can be told from others. */
+static int keep_usable(struct pop3_listing *listing, struct error *err)
+{
+	size_t kept = 0, i;
+
+	if (listing->count == 0)
+		return 0;
+	for (i = 0; i < listing->count; i++) {
+		if (listing->items[i].uidl != NULL)
+			continue;
+		note_unusable(listing, "LIST names message %u, UIDL does not",
+		              listing->items[i].number);
+		listing->items[i].uidl = xstrdup("");
+	}
+	leave_out_shared(listing);
+	for (i = 0; i < listing->count; i++) {
+		if (is_usable(&listing->items[i]))
+			listing->items[kept++] = listing->items[i];
+		else
+			free(listing->items[i].uidl);
+	}
+	listing->unusable_count = listing->count - kept;
+	listing->count = kept;
+	return kept > 0 ? 0 : error_set(err, ERROR_PERMANENT, "%s", listing->unusable);
 }
 
 /* Read the lines of a listing up to its lone dot. */
@@ -170,7 +219,7 @@ static int read_uidls(struct pop3 *pop3, struct reading *reading, struct error *
 	}
 	if (read_lines(pop3, reading, take_uidl_line, err) != 0)
 		return -1;
-	return check_uidls(reading->listing, err);
+	return keep_usable(reading->listing, err);
 }
 
 int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct error *err)

@@ -110,7 +110,8 @@ static int parse_number(const char *word, size_t length, uint64_t *number_out)
 	return 0;
 }
 
-#define LOGIN_DELAY_MAX_S (7 * 24 * 3600)
+/* More would silence an inbox, and failures wait no longer either. */
+#define LOGIN_DELAY_MAX_S 3600
 
 void pop3_parse_capability(struct pop3_capabilities *capabilities, const char *line, size_t length)
 {
@@ -173,10 +174,10 @@ int pop3_parse_uidl_line(const char *line, size_t length, unsigned *number_out,
 	while (length > 0 && is_blank(line[length - 1]))
 		length--;
 	if (length == 0 || length > POP3_UIDL_MAX_BYTES)
-		return -1;
+		return 1;
 	for (i = 0; i < length; i++)
 		if (line[i] < 0x20 || line[i] > 0x7e)
-			return -1;
+			return 1;
 	*uidl_out = line;
 	*uidl_length_out = length;
 	return 0;
@@ -220,7 +221,7 @@ static void begin_line(struct pop3_body *body, bool is_crlf)
 		body->has_line_end = true;
 		body->is_lf_framed = !is_crlf;
 	}
-	body->starts_after_lf = !is_crlf && !body->is_lf_framed;
+	body->starts_after_lf = !is_crlf;
 	body->place = POP3_BODY_START;
 }
 
@@ -238,6 +239,12 @@ static size_t feed_text(struct pop3_body *body, const char *bytes, size_t length
 	return taken;
 }
 
+/* Is the line none to the server, since it follows a bare LF in a text framed by CRLF? */
+static bool is_within_line(const struct pop3_body *body)
+{
+	return body->starts_after_lf && !body->is_lf_framed;
+}
+
 /* After a dot at the start of a line. Returns whether the byte was taken. */
 static bool feed_dot(struct pop3_body *body, char c)
 {
@@ -246,11 +253,11 @@ static bool feed_dot(struct pop3_body *body, char c)
 		return true;
 	}
 	if (c == '\n' && (body->is_lf_framed || !body->has_line_end)) {
-		body->is_complete = true;
+		body->is_complete = body->is_doubtful = true;
 		return true;
 	}
 	/* One dot of two was stuffed in; a lone one cannot have been and stays. */
-	if (c != '.' || body->starts_after_lf)
+	if (c != '.' || is_within_line(body))
 		keep(body, ".", 1);
 	body->place = POP3_BODY_TEXT;
 	return false;
@@ -259,8 +266,9 @@ static bool feed_dot(struct pop3_body *body, char c)
 /* After a dot and a CR at the start of a line. Returns whether the byte was taken. */
 static bool feed_dot_cr(struct pop3_body *body, char c)
 {
-	if (c == '\n' && (!body->starts_after_lf || body->length >= body->claimed)) {
+	if (c == '\n' && (!is_within_line(body) || body->length >= body->claimed)) {
 		body->is_complete = true;
+		body->is_doubtful = body->starts_after_lf;
 		return true;
 	}
 	keep(body, ".\r", 2);

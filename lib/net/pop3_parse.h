@@ -44,7 +44,10 @@ void pop3_parse_capability(struct pop3_capabilities *capabilities, const char *l
 int pop3_parse_list_line(const char *line, size_t length, unsigned *number_out,
                          uint64_t *size_out) MUST_CHECK;
 
-/* A line of UIDL, "number uidl". 0, or -1 if it is none or the uidl is too long or unprintable. */
+/*
+ * A line of UIDL, "number uidl".  0, -1 if it is none, or 1 if nothing but the number can be
+ * used: the uidl is empty, too long or not printable.
+ */
 int pop3_parse_uidl_line(const char *line, size_t length, unsigned *number_out,
                          const char **uidl_out, size_t *uidl_length_out) MUST_CHECK;
 
@@ -54,13 +57,16 @@ const char *pop3_clean(char *out, size_t size, const char *bytes, size_t length)
 /*
  * A message on its way in: dots unstuffed, its end found however it is split.
  *
- * The first line end decides how the message is framed, since the server and
- * not the sender of the mail wrote that line.  CRLF: a line ends in CRLF, and a
- * bare LF is an ordinary byte, so that a mail holding LF . CRLF cannot end
- * itself early and pass the rest of its text for the server's next replies.
+ * The first line end decides how the message is framed.  CRLF: a line ends in
+ * CRLF, and a bare LF is an ordinary byte, so that a mail holding LF . CRLF cannot
+ * end itself early and pass the rest of its text for the server's next replies.
  * Such a sequence still is the end when at least the claimed size has come: some
  * servers add no CRLF after a text that ends in LF.  LF: the server does not
  * convert at all, LF ends a line and LF . LF the message.
+ *
+ * Only CRLF . CRLF is an end for sure, since every server doubles a dot of the
+ * text after CRLF.  Any other end may be the sender's doing, who may have written
+ * the first line, too, and knows what the server claims: is_doubtful.
  */
 struct pop3_body {
 	struct buffer *bytes;   /* the text as far as it is not too large; borrowed */
@@ -68,9 +74,10 @@ struct pop3_body {
 	uint64_t length;        /* of the text so far, whether kept or not */
 	bool is_too_large;      /* longer than bytes->max_bytes: nothing is kept */
 	bool is_complete;       /* the end was seen */
+	bool is_doubtful;       /* and it may be a part of the text all the same */
 	bool is_lf_framed;      /* ever since the first line end */
 	bool has_line_end;      /* the first line end was seen */
-	bool starts_after_lf;   /* this line follows a bare LF in a text framed by CRLF */
+	bool starts_after_lf;   /* this line follows a bare LF */
 	bool has_cr;            /* the last byte of the text was a CR */
 	enum {                  /* where in the line we are */
 	       POP3_BODY_START, /* before its first byte */

@@ -1,5 +1,8 @@
 #include "lib/net/pop3_internal.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define COMMAND_BYTES 24 /* of one RETR with its number and CRLF, at most */
 
 struct retrieval {
@@ -35,6 +38,8 @@ static int send_ahead(struct retrieval *retrieval, struct error *err)
 
 	if (retrieval->sent - retrieval->answered > window / 2)
 		return 0;
+	if (retrieval->sent == retrieval->answered && pop3_check_silent(retrieval->pop3, err) != 0)
+		return -1;
 	buffer_clear(&retrieval->commands);
 	while (retrieval->sent < retrieval->count &&
 	       retrieval->sent - retrieval->answered < window) {
@@ -50,6 +55,47 @@ static int send_ahead(struct retrieval *retrieval, struct error *err)
 	connection_begin_reply(retrieval->pop3->connection);
 	return connection_send(retrieval->pop3->connection, retrieval->commands.data,
 	                       retrieval->commands.length, err);
+}
+
+/* Let the server tell the message's uidl, which its sender cannot have known. */
+static int hear_uidl(struct pop3 *pop3, const struct pop3_item *item, struct error *err)
+{
+	char command[COMMAND_BYTES];
+	const char *uidl;
+	unsigned number;
+	size_t length;
+	int status;
+
+	snprintf(command, sizeof(command), "UIDL %u", item->number);
+	if (pop3_command(pop3, err, "%s", command) != 0)
+		return -1;
+	status = pop3_read_status(pop3, err);
+	if (status < 0)
+		return -1;
+	if (status == 0 ||
+	    pop3_parse_uidl_line(pop3->line + 3, pop3->line_length - 3, &number, &uidl, &length) !=
+	            0 ||
+	    number != item->number || length != strlen(item->uidl) ||
+	    memcmp(uidl, item->uidl, length) != 0)
+		return pop3_refuse(pop3, ERROR_TEMPORARY, command, err);
+	return pop3_check_silent(pop3, err);
+}
+
+/* At an end that may be a part of the text: is the server really waiting for a command? */
+static int prove_end(struct retrieval *retrieval, const struct pop3_item *item, struct error *err)
+{
+	struct pop3 *pop3 = retrieval->pop3;
+
+	if (retrieval->sent - retrieval->answered > 1) {
+		pop3->is_doubtful = true;
+		return error_set(err, ERROR_TEMPORARY,
+		                 "the end of message %u is in doubt, and what follows may be a "
+		                 "part of it",
+		                 item->number);
+	}
+	if (pop3_check_silent(pop3, err) == 0 && hear_uidl(pop3, item, err) == 0)
+		return 0;
+	return error_prefix(err, "the end of message %u is in doubt", item->number);
 }
 
 static int receive_message(struct retrieval *retrieval, const struct pop3_item *item,
@@ -70,6 +116,8 @@ static int receive_message(struct retrieval *retrieval, const struct pop3_item *
 		if (connection_fill(connection, err) != 0)
 			return error_prefix(err, "message %u was cut short", item->number);
 	}
+	if (body.is_doubtful && prove_end(retrieval, item, err) != 0)
+		return -1;
 	retrieval->is_receivers_error = true;
 	if (body.is_too_large)
 		return receiver->on_too_large(receiver->context, item, body.length, err);
@@ -125,6 +173,10 @@ static int run(struct retrieval *retrieval, uint64_t max_bytes, struct error *er
 			result = receive_answer(retrieval, err);
 		retrieval->ahead_bytes -= weight(retrieval, retrieval->items[retrieval->answered]);
 		retrieval->answered++;
+	}
+	if (result == 0) {
+		retrieval->is_receivers_error = false;
+		result = pop3_check_silent(pop3, err);
 	}
 	connection_set_idle(pop3->connection, NULL, NULL);
 	buffer_release(&retrieval->commands);

@@ -49,6 +49,8 @@ class Faults:
     claim: typing.Callable = lambda size: size
     # The uidls that UIDL tells: lambda uidls: [uidls[0]] * len(uidls).  None leaves one out.
     uidls: typing.Callable = lambda uidls: uidls
+    # Texts go out with bare line feeds, their end too, as from a server that converts nothing.
+    bare: bool = False
     # The order of the mailbox in a session: lambda messages: messages[::-1]
     order: typing.Callable = lambda messages: messages
     # "answer", "refuse" (-ERR, deletes nothing), "ignore" (no answer, deletes nothing),
@@ -314,12 +316,15 @@ class _Session(socketserver.BaseRequestHandler):
         if found:
             self._say(f"+OK {found[0] + 1} {values[found[0]]}")
 
+    def _text(self, data):
+        return stuff(data).replace(b"\r\n", b"\n") if self.faults.bare else stuff(data)
+
     def _do_retr(self, argument):
         found = self._message(argument)
         if not found:
             return
         message = found[1]
-        answer = b"+OK %d octets\r\n" % len(message.data) + stuff(message.data)
+        answer = b"+OK %d octets\r\n" % len(message.data) + self._text(message.data)
         if self.faults.flood and self.faults.flood[2] == "text" and \
                 self._is_now(self.faults.flood[0]):
             self._send(b"+OK\r\n")
@@ -342,8 +347,8 @@ class _Session(socketserver.BaseRequestHandler):
         words = argument.split()
         count = int(words[1]) if len(words) == 2 and words[1].isdigit() else 0
         header, blank, text = found[1].data.partition(b"\r\n\r\n")
-        lines = text.split(b"\r\n")[:count]
-        self._send(b"+OK\r\n" + stuff(header + blank + b"".join(line + b"\r\n" for line in lines)))
+        lines = b"".join(line + b"\r\n" for line in text.split(b"\r\n")[:count])
+        self._send(b"+OK\r\n" + self._text(header + blank + lines))
 
     def _do_dele(self, argument):
         found = self._message(argument)

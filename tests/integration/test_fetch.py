@@ -204,11 +204,27 @@ class FaultTest(FetchTestCase):
             self.has_not_quit(_output)
         self.play("one UIDL for all", Faults(uidls=lambda uidls: uidls[:1] * len(uidls)),
                   TEMPORARY, before=nothing_came)
-        self.play("a UIDL that is missing", Faults(uidls=lambda uidls: [*uidls[:-1], None]),
-                  TEMPORARY, before=nothing_came)
-        self.play("a UIDL that is too long",
-                  Faults(uidls=lambda uidls: [*uidls[:-1], "x" * 300]), TEMPORARY,
-                  before=nothing_came)
+
+        def others_came(count):
+            def check(output):
+                self.assertEqual(len(self.far.messages()), COUNT - count)
+                self.assertIn(f"{count} of the messages cannot be told from others: ", output)
+                self.assertEqual(len(self.pop3.messages()), count)
+            return check
+        for name, count, uidls in (
+                ("a UIDL that is missing", 1, lambda uidls: [*uidls[:-1], None]),
+                ("a UIDL that is too long", 1, lambda uidls: [*uidls[:-1], "x" * 300]),
+                ("one UIDL for two", 2, lambda uidls: [*uidls[:-1], uidls[0]])):
+            self.play(name, Faults(uidls=uidls), TEMPORARY, before=others_came(count))
+
+    def test_a_deletion_that_is_refused(self):
+        def others_went(output):
+            self.assertIn("deleted=19", output)
+            self.assertIn("the server did not delete 1 of the messages: ", output)
+            self.assertIn("not that one", output)
+            self.assertEqual(len(self.pop3.messages()), 1)
+        self.play("one DELE", Faults(replies={("DELE", 3): "-ERR not that one"}), TEMPORARY,
+                  before=others_went)
 
     def test_quit(self):
         def all_came(_output):

@@ -41,6 +41,8 @@ COUNT = 10  # messages in each inbox
 POLL_S = 11  # with its tenth more
 PLAIN_MEMORY_KB = 100 * 1024
 FLOOD = 2**30 if is_long() else 64 * 2**20
+# What a server says that ends the text here and sends the next, if it is believed.
+FORGED = b"bare\n.\r\n+OK\r\nFrom: forged@example.org\r\n\r\nforged\r\n"
 
 
 def is_sanitized(program):
@@ -82,6 +84,11 @@ class ServiceTestCase(unittest.TestCase):
         for _ in range(count):
             self.servers[name].add(self.ledger.compose(
                 "customer@example.org", f"{name}@company.test", "Order", is_ours=None).data)
+
+    def add_forged(self, name):
+        data = self.ledger.compose("customer@example.org", f"{name}@company.test", "Order",
+                                   is_ours=None).data
+        self.servers[name].add(data + FORGED)
 
     def start(self, workers=32):
         head = HEAD.format(submit=self.far.port, ca_file=self.certificates.ca_file,
@@ -145,6 +152,9 @@ FAULTS = {
     "list-err": (Faults(replies={("LIST", 1): "-ERR no list"}), "no list"),
     "uidl-same": (Faults(uidls=lambda uidls: uidls[:1] * len(uidls)), "belongs to message 1 and"),
     "uidl-missing": (Faults(uidls=lambda uidls: [*uidls[:-1], None]), "UIDL does not"),
+    "uidl-twice": (Faults(uidls=lambda uidls: [*uidls[:-1], uidls[0]]), "message 1 and to 10"),
+    "uidl-long": (Faults(uidls=lambda uidls: [*uidls[:-1], "x" * 300]), "message 10 has no usable"),
+    "forged": (Faults(claim=lambda size: 1), "the end of message 11 is in doubt: "),
     "dele-err": (Faults(replies={("DELE", 3): "-ERR no"}), 'answered DELE 3 with "-ERR no"'),
     "quit-refused": (Faults(quit="refuse"), UNSURE),
     "quit-closed": (Faults(quit="close"), UNSURE),
@@ -158,6 +168,7 @@ HARMLESS = {
     "sizes-1": Faults(claim=lambda size: 1),
     "sizes-large": Faults(claim=lambda size: size * 100),
     "slow-enough": Faults(rate=2000),
+    "bare": Faults(bare=True),
 }
 
 # These last for a minute each.
@@ -178,10 +189,13 @@ class FaultsTest(ServiceTestCase):
             self.add_server(name, faults, security, is_answering=name != "dead")
         for name, faults in HARMLESS.items():
             self.add_server(name, faults)
+        self.add_forged("forged")
         self.start()
         self.wait_failures()
         self.wait_recovery(self.servers)
-        self.assertEqual(self.check().delivered, COUNT * len(self.servers))
+        self.assertEqual(self.check().delivered, COUNT * len(self.servers) + 1)
+        for message in self.far.messages():
+            self.assertIsNotNone(self.ledger.number_of(message.mail), message.data)
         self.fetcher.stop()
         for name in FAULTS:
             self.assertEqual(len(self.lines_about(name, "warning")), 1, self.fetcher.log())

@@ -10,6 +10,8 @@ struct list_row {
 		expected; /* "number size uidl, ...", or the kind of the error and a part of its text */
 };
 
+#define U16                       "uuuuuuuuuuuuuuuu"
+#define U64                       U16 U16 U16 U16
 #define LIST_AND_UIDL(list, uidl) HEARS("LIST"), SAYS(list), HEARS("UIDL"), SAYS(uidl)
 
 static const struct list_row list_rows[] = {
@@ -38,7 +40,34 @@ static const struct list_row list_rows[] = {
 	{"a uidl twice",
          false,
          {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n3 1\r\n.\r\n", "+OK\r\n1 a\r\n2 b\r\n3 a\r\n.\r\n")},
-         "permanent: the uidl \"a\" belongs to message"},
+         "2 1 b; 2 unusable: the uidl \"a\" belongs to message 1 and to 3"},
+	{"two uidls twice, another one thrice",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n3 1\r\n4 1\r\n5 1\r\n6 1\r\n7 1\r\n8 1\r\n.\r\n",
+                        "+OK\r\n1 c\r\n2 b\r\n3 d\r\n4 a\r\n5 b\r\n6 a\r\n7 c\r\n8 b\r\n.\r\n")},
+         "3 1 d; 7 unusable: the uidl \"a\" belongs to message 4 and to 6"},
+	{"no uidl but one",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n", "+OK\r\n1 a\r\n2 a\r\n.\r\n")},
+         "permanent: the uidl \"a\" belongs to message 1 and to 2"},
+	{"no uidl at all",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n", "+OK\r\n.\r\n")},
+         "permanent: LIST names message 1, UIDL does not"},
+	{"empty uidls, a good one between them",
+         true,
+         {HEARS("LIST"), HEARS("UIDL"),
+          SAYS("+OK\r\n1 1\r\n2 1\r\n3 1\r\n.\r\n+OK\r\n3 \r\n1\r\n2 b\r\n.\r\n")},
+         "2 1 b; 2 unusable: message 3 has no usable uidl: found \"3 \""},
+	{"a uidl of 256 bytes",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n",
+                        "+OK\r\n1 " U64 U64 U64 U64 "\r\n2 b\r\n.\r\n")},
+         "2 1 b; 1 unusable: message 1 has no usable uidl: found \"1 " U64 U16 U16 "u\""},
+	{"an unusable uidl is named twice",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n", "+OK\r\n1\r\n1 a\r\n2 b\r\n.\r\n")},
+         "permanent: UIDL names message 1 twice"},
 	{"a number twice in LIST",
          false,
          {HEARS("LIST"), SAYS("+OK\r\n1 1\r\n1 1\r\n.\r\n")},
@@ -50,7 +79,7 @@ static const struct list_row list_rows[] = {
 	{"a uidl missing",
          false,
          {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n", "+OK\r\n2 b\r\n.\r\n")},
-         "permanent: LIST names message 1, UIDL does not"},
+         "2 1 b; 1 unusable: LIST names message 1, UIDL does not"},
 	{"a uidl too many",
          false,
          {LIST_AND_UIDL("+OK\r\n1 1\r\n.\r\n", "+OK\r\n1 a\r\n2 b\r\n.\r\n")},
@@ -78,8 +107,16 @@ static const struct list_row list_rows[] = {
          "permanent: cannot read"},
 	{"a uidl with a control byte",
          false,
-         {LIST_AND_UIDL("+OK\r\n1 1\r\n.\r\n", "+OK\r\n1 a\001b\r\n.\r\n")},
-         "permanent: cannot read a line of UIDL: found \"1 a?b\""},
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n2 1\r\n.\r\n", "+OK\r\n1 a\001b\r\n2 c\r\n.\r\n")},
+         "2 1 c; 1 unusable: message 1 has no usable uidl: found \"1 a?b\""},
+	{"the only uidl is in 8 bits",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n.\r\n", "+OK\r\n1 \374\r\n.\r\n")},
+         "permanent: message 1 has no usable uidl: found \"1 ?\""},
+	{"no number in UIDL",
+         false,
+         {LIST_AND_UIDL("+OK\r\n1 1\r\n.\r\n", "+OK\r\nx a\r\n.\r\n")},
+         "permanent: cannot read a line of UIDL: found \"x a\""},
 	{"no UIDL, though it was offered",
          false,
          {LIST_AND_UIDL("+OK\r\n1 1\r\n.\r\n", "-ERR not today\r\n")},
@@ -111,6 +148,11 @@ static void format_listing(const struct pop3_listing *listing, struct buffer *ou
 		buffer_printf(out, "%s%u %" PRIu64 " %s", i > 0 ? ", " : "",
 		              listing->items[i].number, listing->items[i].size_bytes,
 		              listing->items[i].uidl);
+	if (listing->unusable_count > 0)
+		buffer_printf(out, "; %zu unusable: %s", listing->unusable_count,
+		              listing->unusable);
+	else
+		buffer_append_text(out, listing->unusable);
 }
 
 static void what_is_listed(void **state)

@@ -90,6 +90,23 @@ static void or_one_by_one(void **state)
 	buffer_release(&events);
 }
 
+static void the_end_of_a_header_is_proven_as_well(void **state)
+{
+	static const struct step steps[] = {
+		HEARS("TOP 1 0"), SAYS("+OK\nA: b\n\n.\n"), HEARS("UIDL 1"), SAYS("+OK 1 x\n"),
+		HEARS("TOP 2 0"), SAYS("+OK\nA: b\n.\n"),   HEARS("UIDL 2"), SAYS("+OK\n"),
+		END_OF_STEPS};
+	struct buffer events;
+	struct error err;
+
+	(void)state;
+	buffer_init(&events, 1000);
+	assert_int_equal(run(true, steps, false, &events, &err), -1);
+	assert_string_equal(events.data, "1: A: b\n\n|");
+	assert_non_null(strstr(err.text, "the end of message 2 is in doubt"));
+	buffer_release(&events);
+}
+
 static void who_waits_is_asked_and_may_end_it(void **state)
 {
 	static const struct step steps[] = {HEARS("RETR 1"), SAYS("+OK\r\nA: b\r\n"), END_OF_STEPS};
@@ -109,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers_are_asked_for_at_once),
 		cmocka_unit_test(or_one_by_one),
+		cmocka_unit_test(the_end_of_a_header_is_proven_as_well),
 		cmocka_unit_test(who_waits_is_asked_and_may_end_it),
 	};
 	int failed;
