@@ -69,23 +69,36 @@ static void record_failures(struct plan *plan, const struct mail *mail)
 	record->failure_count = report->recipient_count;
 }
 
+/*
+ * Who wrote it: of a customer's mail whose From nobody can read, whoever sent it.  He waits all the
+ * same, and an answer reaches him.
+ */
+static const char *author_of(const struct plan *plan, const struct mail *mail)
+{
+	bool is_unreadable = mail->from.count == 0 && plan->route == ROUTE_INBOUND &&
+	                     !config_is_inside(mail->policy->config, mail->sender);
+
+	return is_unreadable ? mail->sender : mail_from(mail);
+}
+
 void inbound_record(struct plan *plan, const struct mail *mail)
 {
 	const struct config *config = mail->policy->config;
 	struct record *record = &plan->record;
-	bool is_person = mail_from(mail)[0] != '\0' &&
-	                 config_account_by_address(config, mail_from(mail)) == NULL;
+	const char *from = author_of(plan, mail);
+	bool is_person = from[0] != '\0' && config_account_by_address(config, from) == NULL;
 	bool is_human = class_is_human(record->class) && plan->route != ROUTE_ALERT;
 
+	record->from = from;
 	record->direction = plan->route == ROUTE_INBOUND ? DIRECTION_IN : DIRECTION_INTERNAL;
 	/* An answer to an address of ours would not reach the customer. */
-	if (mail->reply_to != NULL && !config_is_inside(config, mail->reply_to))
-		record->reply_to = mail->reply_to;
+	record->reply_to = mail->outside_reply_to;
 	record->match.may_open =
 		plan->account != NULL && plan->account->opens_new && !is_report(record->class);
 	if (plan->account != NULL && plan->route != ROUTE_ALERT)
 		record->reference_type = plan->account->reference_type;
-	if (record->direction == DIRECTION_IN && is_human && is_person && !mail->is_from_inside) {
+	if (record->direction == DIRECTION_IN && is_human && is_person && !mail->is_from_inside &&
+	    !mail->is_calendar_answer) {
 		record->starts_wait = true;
 		record->reopens = true;
 	}
@@ -225,8 +238,20 @@ static void edit_recipients(const struct mail *mail, const char *owner, int64_t 
 			edit_delete_rcpt(edits, mail->rcpts[i].given);
 }
 
-/* Staff wrote to the token and to somebody else: the token has done its work. */
-static bool drop_tokens(const struct plan *plan, const struct mail *mail, struct edit_list *edits)
+static bool has_recipient(const struct mail *mail, const char *address)
+{
+	for (size_t i = 0; i < mail->rcpt_count; i++)
+		if (address_equal(mail->rcpts[i].address, address))
+			return true;
+	return false;
+}
+
+/*
+ * Staff wrote to the token and to somebody else: the token has done its work.  For whoever wrote it
+ * there it stood for the owner, who gets it unless he does anyhow, or it is his own.
+ */
+static bool drop_tokens(const struct plan *plan, const struct mail *mail, const char *owner,
+                        struct edit_list *edits)
 {
 	size_t tokens = 0;
 
@@ -236,6 +261,9 @@ static bool drop_tokens(const struct plan *plan, const struct mail *mail, struct
 		tokens += mail->rcpts[i].conversation != 0;
 	if (tokens == mail->rcpt_count && mail->rcpts_ignored == 0)
 		return false;
+	if (owner != NULL && tokens > 0 && !address_equal(owner, mail_from(mail)) &&
+	    !has_recipient(mail, owner))
+		edit_add_rcpt(edits, owner);
 	for (size_t i = 0; i < mail->rcpt_count; i++)
 		if (mail->rcpts[i].conversation != 0)
 			edit_delete_rcpt(edits, mail->rcpts[i].given);
@@ -258,6 +286,6 @@ void inbound_edits(const struct plan *plan, const struct mail *mail,
 		return;
 	if (owner != NULL && !may_get(mail->policy->config, owner))
 		owner = NULL;
-	if (!drop_tokens(plan, mail, edits))
+	if (!drop_tokens(plan, mail, owner, edits))
 		edit_recipients(mail, owner, recorded->conversation, edits);
 }

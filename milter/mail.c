@@ -16,6 +16,7 @@
 
 #define FIELD_ADDRESSES_READ 100
 #define ADDRESS_FIELDS_READ  50 /* of one name */
+#define CALENDAR_BYTES_READ  4000
 
 struct mail *mail_new(const struct policy *policy)
 {
@@ -38,6 +39,7 @@ void mail_free(struct mail *mail)
 	free(mail->rcpts);
 	free(mail->sender);
 	free(mail->reply_to);
+	free(mail->outside_reply_to);
 	free(mail->msgid);
 	header_release(&mail->header);
 	buffer_release(&mail->body);
@@ -296,7 +298,7 @@ static void read_ids(struct mail *mail)
 	}
 }
 
-/* The first address is where the author wants the answer; a foreign one is a third party's. */
+/* The first outside is where a customer wants the answer; of staff it is a third party's. */
 static void read_reply_to(struct mail *mail)
 {
 	for (unsigned i = 1; i <= header_count(&mail->header, "Reply-To"); i++) {
@@ -307,10 +309,13 @@ static void read_reply_to(struct mail *mail)
 			continue;
 		address_list_parse(&list, field->value, field->length, FIELD_ADDRESSES_READ);
 		for (size_t j = 0; j < list.count; j++) {
+			const char *address = list.items[j].address;
+
 			if (mail->reply_to == NULL)
-				mail->reply_to = xstrdup(list.items[j].address);
-			if (!config_is_inside(mail->policy->config, list.items[j].address))
-				mail->has_outside_reply_to = true;
+				mail->reply_to = xstrdup(address);
+			if (mail->outside_reply_to == NULL &&
+			    !config_is_inside(mail->policy->config, address))
+				mail->outside_reply_to = xstrdup(address);
 		}
 		address_list_release(&list);
 	}
@@ -338,6 +343,20 @@ void mail_read_header(struct mail *mail)
 	read_ids(mail);
 }
 
+/* RFC 5546 1.4: what attendees send back. */
+static bool is_calendar_answer(const struct part *part)
+{
+	static const char *const methods[] = {"METHOD:REPLY", "METHOD:COUNTER", "METHOD:REFRESH"};
+	size_t length;
+	char *text = part_decode(part, CALENDAR_BYTES_READ, &length);
+	bool is_it = false;
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]) && !is_it; i++)
+		is_it = strcasestr(text, methods[i]) != NULL;
+	free(text);
+	return is_it;
+}
+
 void mail_read_body(struct mail *mail)
 {
 	struct message message = {
@@ -347,8 +366,12 @@ void mail_read_body(struct mail *mail)
 
 	classify(&message, &envelope, &mail->classification);
 	message_parts(&message, &parts);
-	for (size_t i = 0; i < parts.count; i++)
-		if (strcmp(parts.items[i].type, "text/calendar") == 0)
-			mail->has_calendar = true;
+	for (size_t i = 0; i < parts.count; i++) {
+		if (strcmp(parts.items[i].type, "text/calendar") != 0)
+			continue;
+		mail->has_calendar = true;
+		mail->is_calendar_answer =
+			mail->is_calendar_answer || is_calendar_answer(&parts.items[i]);
+	}
 	part_list_release(&parts);
 }

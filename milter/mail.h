@@ -56,11 +56,11 @@ struct mail {
 	struct buffer body;
 
 	/* Facts of the header: mail_read_header(). */
-	struct address_list from;  /* at most 2 */
-	bool has_one_author;       /* exactly one From with one address */
-	char *reply_to;            /* first address of Reply-To, or NULL */
-	bool has_outside_reply_to; /* Reply-To names an address outside our domains */
-	char *msgid;               /* or NULL */
+	struct address_list from; /* at most 2 */
+	bool has_one_author;      /* exactly one From with one address */
+	char *reply_to;           /* first address of Reply-To, or NULL */
+	char *outside_reply_to;   /* the first of them outside our domains, or NULL */
+	char *msgid;              /* or NULL */
 	struct string_list in_reply_to, references; /* in their order */
 	struct match_id ids[MATCH_IDS_MAX];         /* nearest first; strings of the two lists */
 	size_t id_count;
@@ -83,6 +83,7 @@ struct mail {
 	/* Facts of the whole: mail_read_body(). */
 	struct classification classification;
 	bool has_calendar;
+	bool is_calendar_answer; /* an invitation was accepted, say (RFC 5546 3.2.3): no question */
 };
 
 struct mail *mail_new(const struct policy *policy);

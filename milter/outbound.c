@@ -26,8 +26,6 @@ static const char *const revealing_fields[] = {
 	"Errors-To",
 	"Mail-Followup-To",
 	"Mail-Reply-To",
-	"Resent-From",
-	"Resent-Sender",
 	"Return-Receipt-To",
 	"Sender",
 	"X-Authenticated-Sender",
@@ -163,7 +161,7 @@ bool outbound_may_rewrite(const struct mail *mail, const struct account *account
 			why = "exclude_recipients name one of its recipients";
 	if (why == NULL && endless_field(&mail->header) != NULL)
 		why = "a field stands in it more often than it could be removed";
-	if (why == NULL && !account->replies_always && mail->has_outside_reply_to)
+	if (why == NULL && !account->replies_always && mail->outside_reply_to != NULL)
 		why = "its Reply-To leads to an address outside";
 	if (why != NULL)
 		*reason_out = why;
@@ -242,8 +240,22 @@ static bool is_untouchable(const struct mail *mail)
 	case CLASS_COMPLAINT:
 		return true;
 	default:
-		return mail->has_calendar;
+		return false;
 	}
+}
+
+/*
+ * What holds an invitation is left as it is, since calendars go by who sent it; but it answers
+ * whoever waits, and belongs to its conversation.
+ */
+static void leave_invitation(struct plan *plan, const struct mail *mail)
+{
+	if (!mail->has_calendar || plan->route != ROUTE_OUTBOUND)
+		return;
+	plan->route = ROUTE_TRACKED;
+	plan->reason = "invitations are left as they are";
+	plan->account = NULL;
+	plan->record.account = NULL;
 }
 
 void outbound_record(struct plan *plan, const struct mail *mail)
@@ -255,10 +267,10 @@ void outbound_record(struct plan *plan, const struct mail *mail)
 
 	if (is_untouchable(mail)) {
 		plan->route = ROUTE_STRIP;
-		plan->reason = mail->has_calendar ? "invitations are left as they are"
-		                                  : "list mail and reports are left as they are";
+		plan->reason = "list mail and reports are left as they are";
 		return;
 	}
+	leave_invitation(plan, mail);
 	record->direction = DIRECTION_OUT;
 	record->class = outbound_class(mail);
 	is_human = class_is_human(record->class);

@@ -80,6 +80,7 @@ static const char *const known_names[] = {
 	"X-POST-MessageClass",
 	"X-Return-Path",
 	"X-Sender",
+	"X-Sieve-Redirected-From",
 	"X-Spam",
 	"X-Spam-Action",
 	"X-Spam-Flag",

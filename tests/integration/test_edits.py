@@ -53,7 +53,7 @@ senders = jane@company.test, jane@xn--bcher-kva.test
 
 REVEALING = {
     b"autocrypt", b"disposition-notification-to", b"errors-to", b"mail-followup-to",
-    b"mail-reply-to", b"resent-from", b"resent-sender", b"return-receipt-to", b"sender",
+    b"mail-reply-to", b"return-receipt-to", b"sender",
     b"x-authenticated-sender", b"x-authentication-warning", b"x-confirm-reading-to",
     b"x-envelope-from", b"x-get-message-sender-via", b"x-google-original-from",
     b"x-original-from", b"x-original-sender", b"x-originating-email", b"x-return-path",
@@ -123,8 +123,10 @@ def collect():
 
 
 def by_jane(message):
-    """As if Jane had written it: From is hers, if there is a From."""
+    """As if Jane wrote it now: From is hers, if there is a From, and nobody has passed it on."""
     head, mark, body = message.partition(b"\n\n")
+    head = re.sub(rb"(?im)^(delivered-to|resent-from|resent-sender|x-sieve-redirected-from)[ \t]*:",
+                  rb"X-\1:", head)
     mine = re.sub(rb"(?im)^from[ \t]*:.*(?:\n[ \t].*)*", b"From: Jane Doe <jane@company.test>", head)
     return mine + mark + body
 
@@ -265,7 +267,7 @@ class EditsTest(unittest.TestCase):
                 rewritten += 1
                 self.check_rewritten(last)
         print(f"rewritten: {rewritten}")
-        self.assertGreater(rewritten, 15)
+        self.assertGreater(rewritten, 100 if len(pairs) > 400 else 15)
         self.assertEqual({self.names[key] for key, _, last in pairs
                           if key < len(OWN) and not self.is_rewritten(last)},
                          {"no header at all", "more than are removed", "two From",

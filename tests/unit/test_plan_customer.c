@@ -107,6 +107,57 @@ static void who_may_wait(void **state)
 	}
 }
 
+static const struct {
+	const char *sentence;
+	const char *sender, *header, *body;
+	const char *from, *reply_to;
+	bool starts_wait;
+} customers[] = {
+	{"who writes without a readable From waits by his envelope", "c@example.org",
+         "From: =?utf-8?b?bm9ib2R5?=\n" HUMAN, "", "c@example.org", NULL, true},
+	{"one with a readable From by that", "bounce+1@example.com", CUSTOMER, "",
+         "customer@example.org", NULL, true},
+	{"nobody behind the null sender", "", "From: nobody\n" HUMAN, "", "", NULL, false},
+	{"nobody who says that he is inside", BOB, "From: nobody\n" HUMAN, "", "", NULL, false},
+	{"of several Reply-To the first that is not ours", "c@example.org",
+         "Reply-To: desk@company.test, buyer@example.com, second@example.com\n" CUSTOMER, "",
+         "customer@example.org", "buyer@example.com", true},
+	{"none if all are ours", "c@example.org",
+         "Reply-To: desk@company.test, bob@company.test\n" CUSTOMER, "", "customer@example.org",
+         NULL, true},
+	{"who accepts an invitation asks nothing", "c@example.org",
+         "Content-Type: text/calendar; method=REPLY\n" CUSTOMER,
+         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REPLY\r\n", "customer@example.org", NULL, false},
+	{"who invites does", "c@example.org",
+         "Content-Type: text/calendar; method=REQUEST\n" CUSTOMER,
+         "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n", "customer@example.org", NULL, true},
+};
+
+static void who_the_customer_is(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(customers) / sizeof(customers[0]); i++) {
+		struct row row = {.sentence = customers[i].sentence,
+		                  .who = OUTSIDE,
+		                  .sender = customers[i].sender,
+		                  .rcpts = DESK,
+		                  .header = customers[i].header,
+		                  .body = customers[i].body};
+		struct plan plan;
+		struct mail *mail = plan_row(&row, &plan);
+		const struct record *record = &plan.record;
+
+		if (!is_same(record->from, customers[i].from) ||
+		    !is_same(record->reply_to, customers[i].reply_to) ||
+		    record->starts_wait != customers[i].starts_wait)
+			fail_msg("%s: from=%s reply_to=%s starts=%d", row.sentence, record->from,
+			         record->reply_to != NULL ? record->reply_to : "-",
+			         record->starts_wait);
+		plan_release(&plan);
+		mail_free(mail);
+	}
+}
+
 #define A_HUNDRED                                                                                  \
 	"a12345678901234567890123456789012345678901234567890"                                      \
 	"12345678901234567890123456789012345678901234567 x"
@@ -246,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whom_a_message_goes_to),
 		cmocka_unit_test(who_may_wait),
+		cmocka_unit_test(who_the_customer_is),
 		cmocka_unit_test(the_name_in_from_is_kept),
 		cmocka_unit_test(what_it_is_related_to_stands_in_the_tag),
 	};
