@@ -56,6 +56,17 @@ bool mail_is_trusted(const struct mail *mail)
 	       (mail->client.is_local || mail->client.is_internal || mail->client.is_authenticated);
 }
 
+bool mail_is_passed_on(const struct mail *mail)
+{
+	static const char *const names[] = {"Resent-From", "Resent-Sender", "Delivered-To",
+	                                    "X-Sieve-Redirected-From"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (header_get(&mail->header, names[i]) != NULL)
+			return true;
+	return false;
+}
+
 const char *mail_from(const struct mail *mail)
 {
 	return mail->from.count > 0 ? mail->from.items[0].address : "";

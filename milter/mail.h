@@ -111,6 +111,12 @@ void mail_read_body(struct mail *mail);
 /* Does To or Cc name the account's address, with or without a token? Of the whole header only. */
 bool mail_is_addressed_to(const struct mail *mail, const struct account *account);
 
+/*
+ * Was it written before, and somebody passes it on as it is: by a redirect of his mail client or of a
+ * filter, or by an alias?  Its author writes to nobody now.
+ */
+bool mail_is_passed_on(const struct mail *mail);
+
 /* The address of the first author, or "" */
 const char *mail_from(const struct mail *mail);
 

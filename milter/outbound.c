@@ -53,7 +53,8 @@ static const struct account *account_of(const struct config *config, const char 
 	for (size_t i = 0; i < config->account_count; i++) {
 		const struct account *account = &config->accounts[i];
 		if (account->is_enabled && account->is_outgoing &&
-		    pattern_list_matches(&account->senders, from))
+		    pattern_list_matches(&account->senders, from) &&
+		    !pattern_list_matches(&account->exclude_senders, from))
 			return account;
 	}
 	if (own != NULL)
@@ -129,7 +130,7 @@ bool outbound_is_unreadable(const struct plan *plan, const struct mail *mail,
 	const char *wish = header_get(&mail->header, "Rejoinder");
 
 	if (plan->route == ROUTE_OUTBOUND || plan->route == ROUTE_ALERT || !mail_is_trusted(mail) ||
-	    mail->sender[0] == '\0' || !mail->has_outside_rcpt ||
+	    mail->sender[0] == '\0' || !mail->has_outside_rcpt || mail_is_passed_on(mail) ||
 	    (wish != NULL && strncasecmp(wish, "no", 2) == 0))
 		return false;
 	if (from_count > 1)

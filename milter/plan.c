@@ -77,25 +77,10 @@ static void ask_store(struct plan *plan, const struct mail *mail, enum route if_
 	}
 }
 
-/*
- * Was it written before, and somebody passes it on as it is: by a redirect of his mail client or of a
- * filter, or by an alias?  Its author writes to nobody now.
- */
-static bool is_passed_on(const struct mail *mail)
-{
-	static const char *const names[] = {"Resent-From", "Resent-Sender", "Delivered-To",
-	                                    "X-Sieve-Redirected-From"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (header_get(&mail->header, names[i]) != NULL)
-			return true;
-	return false;
-}
-
 static void route_outbound(struct plan *plan, const struct mail *mail)
 {
 	plan->reason = "somebody passes on what was written before";
-	if (is_passed_on(mail))
+	if (mail_is_passed_on(mail))
 		return;
 	plan->reason = "it says Rejoinder: no";
 	if (says(mail, "Rejoinder", "no"))
