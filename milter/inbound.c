@@ -261,7 +261,8 @@ static bool drop_tokens(const struct plan *plan, const struct mail *mail, const 
 		tokens += mail->rcpts[i].conversation != 0;
 	if (tokens == mail->rcpt_count && mail->rcpts_ignored == 0)
 		return false;
-	if (owner != NULL && tokens > 0 && !has_recipient(mail, owner))
+	if (owner != NULL && tokens > 0 && !address_equal(owner, mail_from(mail)) &&
+	    !has_recipient(mail, owner))
 		edit_add_rcpt(edits, owner);
 	for (size_t i = 0; i < mail->rcpt_count; i++)
 		if (mail->rcpts[i].conversation != 0)
@@ -284,9 +285,6 @@ void inbound_edits(const struct plan *plan, const struct mail *mail,
 	if (recorded->status != 0 || mail->sender[0] == '\0' || is_report(recorded->class))
 		return;
 	if (owner != NULL && !may_get(mail->policy->config, owner))
-		owner = NULL;
-	/* Whoever answers a colleague through the token does not write to himself. */
-	if (plan->route == ROUTE_INTERNAL && address_equal(owner, mail_from(mail)))
 		owner = NULL;
 	if (!drop_tokens(plan, mail, owner, edits))
 		edit_recipients(mail, owner, recorded->conversation, edits);
