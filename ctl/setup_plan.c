@@ -263,16 +263,6 @@ static bool lacks_newline(const char *text)
 	return text != NULL && *text != '\0' && text[strlen(text) - 1] != '\n';
 }
 
-static bool is_incoming(const struct config *config, const char *address)
-{
-	for (size_t i = 0; i < config->account_count; i++)
-		if (config->accounts[i].is_enabled && config->accounts[i].is_incoming &&
-		    config->accounts[i].address != NULL &&
-		    address_equal(config->accounts[i].address, address))
-			return true;
-	return false;
-}
-
 /* What is in the map stays as it is; who was the operator then may be gone. */
 static void note_other_targets(struct plan_work *work, const struct setup_facts *facts)
 {
@@ -284,9 +274,10 @@ static void note_other_targets(struct plan_work *work, const struct setup_facts 
 		size_t length = strcspn(lines.items[i], " \t");
 		const char *target = lines.items[i] + length;
 		char *address = xmemdup0(lines.items[i], length);
+		const struct account *account = config_account_by_address(work->config, address);
 
 		target += strspn(target, " \t");
-		if (is_incoming(work->config, address) && !address_equal(target, operator))
+		if (account != NULL && account->is_incoming && !address_equal(target, operator))
 			string_list_take(&work->plan->notes,
 			                 xasprintf("mail to %s that nobody owns goes to %s by %s, "
 			                           "but operator of rejoinder.conf is %s: if "

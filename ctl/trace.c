@@ -152,11 +152,10 @@ static bool is_told_by(const struct tale *tale, const struct trace_use *use)
 		return strcmp(msgid, use->msgid) == 0;
 	for (size_t i = 0; i < tale->fact_count; i++) {
 		const struct trace_fact *fact = &tale->facts[i];
-		int64_t apart_us = (fact->at - use->at) * 1000000;
 
 		if (fact->kind == TRACE_ARRIVED && fact->queue_id != NULL &&
-		    strcmp(fact->queue_id, use->queue_id) == 0 && apart_us <= TRACE_QUEUE_LIFE_US &&
-		    apart_us >= -TRACE_QUEUE_LIFE_US)
+		    trace_is_of_use(use, fact->queue_id, strlen(fact->queue_id),
+		                    fact->at * 1000000))
 			return true;
 	}
 	return false;

@@ -63,13 +63,18 @@ void trace_found_release(struct trace_found *found)
 		drop_oldest_refusal(found);
 }
 
-static bool is_of(const struct trace_use *use, const struct maillog_line *line, int64_t at_us)
+bool trace_is_of_use(const struct trace_use *use, const char *queue_id, size_t length,
+                     int64_t at_us)
 {
 	int64_t apart_us = use->at * 1000000 - at_us;
 
-	return strlen(use->queue_id) == line->queue_id_length &&
-	       memcmp(use->queue_id, line->queue_id, line->queue_id_length) == 0 &&
+	return strlen(use->queue_id) == length && memcmp(use->queue_id, queue_id, length) == 0 &&
 	       apart_us <= TRACE_QUEUE_LIFE_US && apart_us >= -TRACE_QUEUE_LIFE_US;
+}
+
+static bool is_of(const struct trace_use *use, const struct maillog_line *line, int64_t at_us)
+{
+	return trace_is_of_use(use, line->queue_id, line->queue_id_length, at_us);
 }
 
 static void add_use(const struct address_search *search, const struct maillog_line *line)

@@ -92,6 +92,9 @@ struct trace_found {
  */
 void trace_log_find_address(struct trace_log *log, const char *address, struct trace_found *out);
 void trace_found_release(struct trace_found *found);
+/* Can the queue id, as it stood there at that moment (Unix microseconds), be of this use? */
+bool trace_is_of_use(const struct trace_use *use, const char *queue_id, size_t length,
+                     int64_t at_us);
 /* Forget a use, by its place. */
 void trace_found_drop(struct trace_found *found, size_t index);
 

@@ -151,13 +151,12 @@ static bool is_chosen_now(const struct session *session)
 static int note_end(struct session *session, int rc, const struct error *fetch_error,
                     struct error *err)
 {
-	const struct maildrop before = session->drop;
-	bool had_break = before.broken_uidl != NULL;
+	bool was_chosen = session->drop.is_chosen, had_break = session->drop.broken_uidl != NULL;
 
 	session_note_break(session, rc, fetch_error);
 	if (rc == 0 && is_chosen_now(session))
 		session->drop.is_chosen = true;
-	if (session->drop.is_chosen == before.is_chosen && !had_break &&
+	if (session->drop.is_chosen == was_chosen && !had_break &&
 	    session->drop.broken_uidl == NULL)
 		return 0;
 	return session_put_maildrop(session, err);

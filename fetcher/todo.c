@@ -10,11 +10,9 @@ static int compare_uidl(const void *key, const void *row)
 	return strcmp(key, ((const struct uidl_row *)row)->uidl);
 }
 
-static bool is_to_fetch(const struct pop3_item *item, const struct uidl_row *row,
-                        const struct todo_options *options)
+static bool is_to_fetch_again(const struct pop3_item *item, const struct uidl_row *row,
+                              const struct todo_options *options)
 {
-	if (row == NULL)
-		return true;
 	if (row->state == UIDL_TOO_LARGE && item->size_bytes > (uint64_t)options->max_message_bytes)
 		return false;
 	/* The cause may be gone: a limit raised, a mailbox made. */
@@ -25,7 +23,7 @@ static bool is_to_fetch(const struct pop3_item *item, const struct uidl_row *row
 
 static bool is_to_drop(const struct uidl_row *row, const struct todo_options *options)
 {
-	return row != NULL && row->state == UIDL_DELIVERED && options->leave_s >= 0 &&
+	return row->state == UIDL_DELIVERED && options->leave_s >= 0 &&
 	       row->done_at + options->leave_s <= options->now;
 }
 
@@ -67,9 +65,9 @@ void todo_make(struct todo *todo, const struct pop3_listing *listing, const stru
 
 		if (row != NULL)
 			is_listed[row - known] = true;
-		if (is_to_fetch(item, row, options) && row == NULL)
+		if (row == NULL)
 			todo->fetch[todo->fetch_count++] = item;
-		else if (is_to_fetch(item, row, options))
+		else if (is_to_fetch_again(item, row, options))
 			again[again_count++] = item;
 		else if (is_to_drop(row, options))
 			todo->drop[todo->drop_count++] = item;

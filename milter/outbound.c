@@ -295,8 +295,7 @@ void outbound_record(struct plan *plan, const struct mail *mail)
 	if (plan->route == ROUTE_OUTBOUND && mail->msgid == NULL) {
 		/* Of the key, so that the same message gets the same id when it is sent again. */
 		char unique[25];
-		plan_make_key(record->key, plan, mail,
-		              plan->final_from != NULL ? plan->final_from : from);
+		plan_make_key(record->key, plan, mail);
 		base32_encode(record->key, 15, unique);
 		plan->added_msgid =
 			xasprintf("<%s@%s>", unique, config_id_domain(config, plan->account));

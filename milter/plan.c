@@ -217,14 +217,19 @@ static void record_common(struct plan *plan, const struct mail *mail)
 	}
 }
 
+static const char *leaving_from(const struct plan *plan)
+{
+	return plan->final_from != NULL ? plan->final_from : plan->record.from;
+}
+
 void plan_make_key(unsigned char out[DIGEST_BYTES], const struct plan *plan,
-                   const struct mail *mail, const char *from)
+                   const struct mail *mail)
 {
 	const char *date = header_get(&mail->header, "Date");
 	char hour[24];
 
-	record_key(out, mail->msgid, from, date, plan->record.direction, plan->subject,
-	           mail->body.data, mail->body.length);
+	record_key(out, mail->msgid, leaving_from(plan), date, plan->record.direction,
+	           plan->subject, mail->body.data, mail->body.length);
 	if (mail->msgid != NULL)
 		return;
 	/* Order confirmations of a program are alike but for whom they go to, and when. */
@@ -245,10 +250,10 @@ static void make_keys(struct plan *plan, const struct mail *mail)
 {
 	const char *date = header_get(&mail->header, "Date");
 	struct record *record = &plan->record;
-	const char *from = plan->final_from != NULL ? plan->final_from : record->from;
+	const char *from = leaving_from(plan);
 	size_t copies = 0;
 
-	plan_make_key(record->key, plan, mail, from);
+	plan_make_key(record->key, plan, mail);
 	record->has_copy_keys = mail->msgid != NULL && date != NULL;
 	for (int i = 0; i < DIRECTIONS && record->has_copy_keys; i++)
 		if (i != (int)record->direction)

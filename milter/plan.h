@@ -65,11 +65,11 @@ void plan_edits(const struct plan *plan, const struct mail *mail, const struct r
                 struct edit_list *edits);
 
 /*
- * The dedupe key of a message from `from`.  Without a Message-ID also over its recipients, and
+ * The dedupe key of a message, over the From that leaves.  Without a Message-ID also over its recipients, and
  * without a Date too over the hour in which it came: sent again soon it is the same one.
  */
 void plan_make_key(unsigned char out[DIGEST_BYTES], const struct plan *plan,
-                   const struct mail *mail, const char *from);
+                   const struct mail *mail);
 
 void plan_release(struct plan *plan);
 

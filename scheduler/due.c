@@ -208,9 +208,9 @@ static int create_notices(struct due *due, int64_t now, struct error *err)
 	return result;
 }
 
-static int replan(struct due *due, struct error *err)
+static int replan(struct due *due, int64_t now, struct error *err)
 {
-	if (store_replan_all(due->sending.store, time(NULL), sending_write_deadline(), err) < 0)
+	if (store_replan_all(due->sending.store, now, sending_write_deadline(), err) < 0)
 		return -1;
 	due->is_replan_wanted = false;
 	due->is_idle = false;
@@ -266,7 +266,7 @@ static int work(struct due *due, struct error *err)
 	due->seen_at = now;
 	if (notices_save(&due->notices, &due->sending, err) < 0 ||
 	    letters_save(&due->letters, &due->sending, err) < 0 ||
-	    (due->is_replan_wanted && replan(due, err) < 0) ||
+	    (due->is_replan_wanted && replan(due, now, err) < 0) ||
 	    store_data_version(due->sending.store, &version, err) < 0)
 		return -1;
 	if (upkeep_work(&due->upkeep, due->sending.config, due->sending.store, now))

@@ -138,10 +138,18 @@ int store_plan_waits(struct store *store, const struct planned_wait *waits, size
 	return transaction_commit(store, err);
 }
 
-static int replan(struct store *store, int64_t now, struct error *err)
+static int unplan_all(struct store *store, struct error *err)
+{
+	struct statement update;
+
+	statement_begin(&update, store,
+	                "UPDATE wait SET due_at = NULL WHERE due_at IS NOT NULL AND" IS_RUNNING);
+	return statement_run(&update, err);
+}
+
+static int end_long_rests(struct store *store, int64_t now, struct error *err)
 {
 	static const char *const changes[] = {
-		"UPDATE wait SET due_at = NULL WHERE ?1 > 0 AND due_at IS NOT NULL AND" IS_RUNNING,
 		"UPDATE notice SET leased_until = ?1 WHERE state = 'open' AND leased_until > ?1 + ?2",
 		"UPDATE letter SET leased_until = ?1 WHERE state = 'open' AND leased_until > ?1 + ?2",
 	};
@@ -151,8 +159,7 @@ static int replan(struct store *store, int64_t now, struct error *err)
 
 		statement_begin(&update, store, changes[i]);
 		bind_int(&update, 1, now);
-		if (i > 0)
-			bind_int(&update, 2, LEASE_MOST_S);
+		bind_int(&update, 2, LEASE_MOST_S);
 		if (statement_run(&update, err) < 0)
 			return -1;
 	}
@@ -164,7 +171,7 @@ int store_replan_all(struct store *store, int64_t now, int64_t deadline_ms, stru
 	store->doing = "plan all waits anew";
 	if (transaction_begin(store, deadline_ms, err) < 0)
 		return -1;
-	if (replan(store, now, err) < 0) {
+	if (unplan_all(store, err) < 0 || end_long_rests(store, now, err) < 0) {
 		transaction_rollback(store);
 		return -1;
 	}
